@@ -1,0 +1,37 @@
+# Isthmus. `make help` lists what can be made.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-fast test-root test-lab check bpf proto bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what is missing: Debian packages, .venv, the programs in .venv/bin, the BPF objects
+	@tools/setup
+
+demo: setup ## a two-node cluster, two containers, one ping by name
+	@$(BIN)/isthmus demo
+
+test: setup check ## every test there is, real engines included
+	@tools/test
+
+test-fast: ## the tests that need no root, in seconds
+	$(BIN)/pytest -q -n 2 -m "not root and not bpf and not lab"
+
+check: ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bpf: ## compile bpf/*.bpf.c
+	$(BIN)/python -m isthmus.edge.kernel.build
+
+bench: setup ## side by side: ours, the bare wire, Docker's overlay
+	$(BIN)/python -m bench
+
+clean: ## remove what was built
+	rm -rf .venv build dist src/isthmus/_bpf .mypy_cache .ruff_cache .pytest_cache .hypothesis

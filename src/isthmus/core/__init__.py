@@ -1,0 +1,1 @@
+"""What should be so: pure values and stages. No root, no clock, no log, no I/O."""

@@ -1,0 +1,86 @@
+"""From the world and a node's place in it to what that node should hold."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from isthmus.core.datapath import (
+    DirectoryEntry,
+    DockerNetwork,
+    Here,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    There,
+    Underlay,
+    datapath_id,
+    docker_network,
+)
+from isthmus.core.model import (
+    VXLAN_OVERHEAD_BYTES,
+    Encap,
+    Endpoint,
+    Network,
+    NetworkKey,
+    NetworkType,
+    NodeName,
+)
+from isthmus.core.world import Population, World
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A node's place: its name and what carries its packets; without an underlay only local traffic flows."""
+
+    node: NodeName
+    underlay: Underlay | None
+    underlay_mtu_bytes: int
+
+
+def desired_host(world: World, seat: Seat) -> frozenset[KernelObject]:
+    """What the node holds whoever lives on it: its tunnel, and the tunnels of the others."""
+    if seat.underlay is None:
+        return frozenset()
+    others = (record.vtep for name, record in world.nodes.items() if name != seat.node)
+    return frozenset([seat.underlay, *(KnownVtep(vtep) for vtep in others if vtep and vtep != seat.underlay.vtep)])
+
+
+def desired_network(world: World, seat: Seat, key: NetworkKey) -> frozenset[KernelObject]:
+    """What the node holds for one network: nothing, unless a joined endpoint of it lives there."""
+    network = world.networks.get(key)
+    joined = [each for each in world.population(key).endpoints.values() if each.is_joined]
+    ours = [each for each in joined if each.node == seat.node]
+    if network is None or not ours:
+        return frozenset()
+    number = datapath_id(network)
+    mtu_bytes = mtu_of(network, seat.underlay_mtu_bytes)
+    legs = (Leg(each.id, number, each.mac, each.addresses, mtu_bytes) for each in ours)
+    entries = (entry for each in joined for entry in _entries(world, seat, network, each))
+    return frozenset([KnownNetwork(number, network.encap, network.tag), *legs, *entries])
+
+
+def mtu_of(network: Network, underlay_mtu_bytes: int) -> int:
+    """The largest packet that a container of this network may send whole."""
+    overhead_bytes = VXLAN_OVERHEAD_BYTES if network.encap is Encap.VXLAN else 0
+    return underlay_mtu_bytes - overhead_bytes
+
+
+def _entries(world: World, seat: Seat, network: Network, endpoint: Endpoint) -> Iterator[DirectoryEntry]:
+    vtep = world.vtep(endpoint.node)
+    is_here = endpoint.node == seat.node
+    if not is_here and vtep is None:
+        return
+    place = Here(endpoint.id) if is_here or vtep is None else There(vtep)
+    for address in endpoint.addresses:
+        yield DirectoryEntry(datapath_id(network), address, endpoint.mac, place)
+
+
+def desired_sandboxes(population: Population, node: NodeName) -> frozenset[str]:
+    """The container namespaces of this node, by path, that one network reaches into: there names are answered."""
+    return frozenset(each.sandbox for each in population.endpoints.values() if each.node == node and each.is_joined)
+
+
+def desired_docker_networks(world: World) -> frozenset[DockerNetwork]:
+    """The Docker networks that every engine should have: one a data network."""
+    data = (network for network in world.networks.values() if network.nw_type is NetworkType.DATA)
+    return frozenset(docker_network(network) for network in data)

@@ -1,0 +1,40 @@
+"""From what should be and what is to the ordered difference."""
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+from isthmus.core.datapath import DirectoryEntry, KernelObject, KnownNetwork, KnownVtep, Leg, Underlay
+
+
+class Verb(StrEnum):
+    """What a step does."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act upon the kernel. Adding twice equals adding once; removing what is gone succeeds."""
+
+    verb: Verb
+    target: KernelObject
+
+
+# Identity and isolation first, reachability last; removal runs the other way.
+_RANK: dict[type, int] = {Underlay: 0, KnownNetwork: 1, KnownVtep: 2, Leg: 3, DirectoryEntry: 4}
+
+
+def steps(desired: Set[KernelObject], actual: Set[KernelObject]) -> tuple[Step, ...]:
+    """Turn `actual` into `desired`: removals from the outside in, then additions from the inside out.
+
+    Empty when the two are equal.
+    """
+    removals = (Step(Verb.REMOVE, target) for target in _ordered(actual - desired, reverse=True))
+    additions = (Step(Verb.ADD, target) for target in _ordered(desired - actual))
+    return (*removals, *additions)
+
+
+def _ordered(objects: Iterable[KernelObject], *, reverse: bool = False) -> list[KernelObject]:
+    return sorted(objects, key=lambda each: (_RANK[type(each)], repr(each)), reverse=reverse)

@@ -1,0 +1,1 @@
+"""Effects: one folder an outside thing."""

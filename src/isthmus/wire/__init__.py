@@ -1,0 +1,1 @@
+"""Bytes and JSON to core values and back, one file a protocol. Pure."""

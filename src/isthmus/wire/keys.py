@@ -1,0 +1,168 @@
+"""Records to etcd's keys and JSON values, and back. The table of keys stands in docs/design/state.md.
+
+A value is the record's fields as one JSON object, and `"schema": 1`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from isthmus.core.model import (
+    AddressClaim,
+    AllocationCursor,
+    Encap,
+    Endpoint,
+    Network,
+    NetworkKey,
+    Node,
+    NodeLease,
+    NodeName,
+    Record,
+    Settings,
+    Tag,
+    TagOwner,
+    Tenant,
+    TenantName,
+)
+
+ROOT = "/isthmus/v1/"
+SCHEMA = 1
+
+GLOBAL = ROOT + "global"
+TENANTS = ROOT + "tenant/"
+NETWORKS = ROOT + "network/"
+ENDPOINTS = ROOT + "endpoint/"
+ADDRESSES = ROOT + "address/"
+NODES = ROOT + "node/"
+
+
+class UnreadableRecordError(Exception):
+    """A value under our root that this version cannot read; the text names the key."""
+
+
+def key_of(record: Record) -> str:
+    """Where a record lives."""
+    return _KEY_OF[type(record)](record)
+
+
+def tenant_key(name: TenantName) -> str:
+    """The key of a tenant."""
+    return TENANTS + name
+
+
+def networks_of(tenant: TenantName) -> str:
+    """The prefix of a tenant's networks."""
+    return f"{NETWORKS}{tenant}/"
+
+
+def network_key(key: NetworkKey) -> str:
+    """The key of a network."""
+    return networks_of(key.tenant) + key.name
+
+
+def tags_of(encap: Encap) -> str:
+    """The prefix of the tags in use: VNIs, or VLAN ids."""
+    return ROOT + ("vni/" if encap is Encap.VXLAN else "vlan/")
+
+
+def tag_key(encap: Encap, tag: Tag) -> str:
+    """The key that makes a tag unique."""
+    return f"{tags_of(encap)}{tag}"
+
+
+def endpoints_of(key: NetworkKey) -> str:
+    """The prefix of a network's endpoints."""
+    return f"{ENDPOINTS}{key.tenant}/{key.name}/"
+
+
+def addresses_of(key: NetworkKey) -> str:
+    """The prefix of a network's held addresses."""
+    return f"{ADDRESSES}{key.tenant}/{key.name}/"
+
+
+def cursor_key(key: NetworkKey) -> str:
+    """The key of a network's allocation cursor; the word cannot be an address."""
+    return addresses_of(key) + "last"
+
+
+def node_key(name: NodeName) -> str:
+    """The key of a node's own report."""
+    return NODES + name
+
+
+def lease_key(name: NodeName) -> str:
+    """The key that says a node's agent is alive."""
+    return f"{NODES}{name}/lease"
+
+
+def render(record: Record) -> bytes:
+    """A record's value."""
+    fields = _ADAPTERS[type(record)].dump_python(record, mode="json")
+    return json.dumps({"schema": SCHEMA, **fields}, separators=(",", ":")).encode()
+
+
+def parse(key: str, value: bytes) -> Record | None:
+    """The record behind a key; None where the key is not one of ours (a later version's, say).
+
+    Raises:
+        UnreadableRecordError: the value is not what this version writes there.
+    """
+    kind = _kind_of(key)
+    if kind is None:
+        return None
+    try:
+        record: Record = _ADAPTERS[kind].validate_json(value)
+    except ValidationError as error:
+        raise UnreadableRecordError(f"{key}: {error}") from error
+    return record
+
+
+_KEY_OF: dict[type, Callable[[Any], str]] = {
+    Settings: lambda _: GLOBAL,
+    Tenant: lambda record: tenant_key(record.name),
+    Network: lambda record: network_key(record.key),
+    TagOwner: lambda record: tag_key(record.encap, record.tag),
+    Endpoint: lambda record: endpoints_of(record.network) + record.id,
+    AddressClaim: lambda record: addresses_of(record.network) + str(record.address),
+    AllocationCursor: lambda record: cursor_key(record.network),
+    Node: lambda record: node_key(record.name),
+    NodeLease: lambda record: lease_key(record.name),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    prefix: str
+    depth: int  # how many path segments follow the prefix
+    kind: type[Any]
+    fits: Callable[[str], bool] = lambda _rest: True
+
+
+_ROWS = (
+    _Row("global", 0, Settings),
+    _Row("tenant/", 1, Tenant),
+    _Row("network/", 2, Network),
+    _Row("vni/", 1, TagOwner),
+    _Row("vlan/", 1, TagOwner),
+    _Row("endpoint/", 3, Endpoint),
+    _Row("address/", 3, AllocationCursor, lambda rest: rest.endswith("/last")),
+    _Row("address/", 3, AddressClaim),
+    _Row("node/", 1, Node),
+    _Row("node/", 2, NodeLease, lambda rest: rest.endswith("/lease")),
+)
+
+
+def _kind_of(key: str) -> type[Any] | None:
+    path = key.removeprefix(ROOT)
+    for row in _ROWS:
+        rest = path.removeprefix(row.prefix)
+        depth = rest.count("/") + 1 if rest else 0
+        if path.startswith(row.prefix) and depth == row.depth and row.fits(rest):
+            return row.kind
+    return None
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KEY_OF}

@@ -1,0 +1,120 @@
+"""What a node holds follows from who lives on it, and from nothing else."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+
+from isthmus.core.datapath import (
+    DatapathId,
+    DirectoryEntry,
+    Here,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    There,
+    Underlay,
+    container_link_name,
+    datapath_id,
+    host_link_name,
+)
+from isthmus.core.desired import Seat, desired_docker_networks, desired_host, desired_network, desired_sandboxes
+from isthmus.core.model import (
+    Encap,
+    Endpoint,
+    EndpointId,
+    Network,
+    NetworkKey,
+    NetworkName,
+    NetworkType,
+    Node,
+    NodeName,
+    Subnet,
+    Tag,
+    TenantName,
+    mac_of,
+)
+from isthmus.core.world import Change, World, evolve
+
+KEY = NetworkKey(TenantName("default"), NetworkName("contiv-net"))
+SUBNET = Subnet("10.1.2.0/24", IPv4Network("10.1.2.0/24"), IPv4Address("10.1.2.0"), IPv4Address("10.1.2.255"))
+NETWORK = Network(KEY, Encap.VXLAN, Tag(7), SUBNET)
+ONE, TWO = NodeName("node1"), NodeName("node2")
+VTEPS = {ONE: IPv4Address("192.168.2.10"), TWO: IPv4Address("192.168.2.11")}
+SEAT = Seat(ONE, Underlay("eth1", VTEPS[ONE], 8472), 1500)
+NODES = [Node(name, vtep, "1") for name, vtep in VTEPS.items()]
+
+
+def endpoint(last: int, node: NodeName, sandbox: str = "/run/netns/x") -> Endpoint:
+    address = IPv4Address(f"10.1.2.{last}")
+    return Endpoint(EndpointId(f"{last:064x}"), KEY, node, mac_of(address), address, sandbox=sandbox)
+
+
+def world(*records: Network | Endpoint | Node) -> World:
+    return evolve(World(), map(Change, records), 1).world
+
+
+def test_a_network_without_a_container_here_needs_nothing_here() -> None:
+    assert desired_network(world(*NODES, NETWORK, endpoint(1, TWO)), SEAT, KEY) == frozenset()
+
+
+def test_a_network_that_is_gone_needs_nothing_though_endpoints_remain() -> None:
+    assert desired_network(world(*NODES, endpoint(1, ONE)), SEAT, KEY) == frozenset()
+
+
+def test_a_container_here_brings_the_network_its_leg_and_the_whole_directory() -> None:
+    here, there = endpoint(1, ONE), endpoint(2, TWO)
+    number = DatapathId(7)
+    assert desired_network(world(*NODES, NETWORK, here, there), SEAT, KEY) == {
+        KnownNetwork(number, Encap.VXLAN, Tag(7)),
+        Leg(here.id, number, here.mac, (here.address,), 1450),
+        DirectoryEntry(number, here.address, here.mac, Here(here.id)),
+        DirectoryEntry(number, there.address, there.mac, There(VTEPS[TWO])),
+    }
+
+
+def test_an_endpoint_that_has_not_joined_is_nowhere() -> None:
+    held = desired_network(world(*NODES, NETWORK, endpoint(1, ONE), endpoint(2, TWO, sandbox="")), SEAT, KEY)
+    assert not [each for each in held if isinstance(each, DirectoryEntry) and each.address == IPv4Address("10.1.2.2")]
+
+
+def test_an_endpoint_on_a_host_without_a_tunnel_is_unreachable_and_not_wrong() -> None:
+    held = desired_network(world(NODES[0], NETWORK, endpoint(1, ONE), endpoint(2, TWO)), SEAT, KEY)
+    places = [each.place for each in held if isinstance(each, DirectoryEntry)]
+    assert places == [Here(endpoint(1, ONE).id)]
+
+
+def test_both_addresses_of_an_endpoint_are_in_the_directory() -> None:
+    both = replace(endpoint(1, ONE), address_v6=IPv6Address("fd00::1"))
+    held = desired_network(world(*NODES, NETWORK, both), SEAT, KEY)
+    assert {each.address for each in held if isinstance(each, DirectoryEntry)} == set(both.addresses)
+
+
+def test_a_host_knows_every_other_tunnel_and_not_its_own() -> None:
+    assert desired_host(world(*NODES), SEAT) == {SEAT.underlay, KnownVtep(VTEPS[TWO])}
+
+
+def test_a_host_without_an_underlay_holds_no_tunnel() -> None:
+    assert desired_host(world(*NODES), Seat(ONE, None, 1500)) == frozenset()
+
+
+def test_numbers_of_vxlan_and_vlan_networks_never_meet() -> None:
+    vlan = replace(NETWORK, encap=Encap.VLAN)
+    assert datapath_id(NETWORK) != datapath_id(vlan)
+
+
+def test_link_names_fit_the_kernel_and_tell_the_ends_apart() -> None:
+    name = EndpointId("f" * 64)
+    assert len(host_link_name(name)) <= 15
+    assert len(container_link_name(name)) <= 15
+    assert host_link_name(name) != container_link_name(name)
+
+
+def test_engines_get_data_networks_only() -> None:
+    infra = replace(NETWORK, key=replace(KEY, name=NetworkName("hosts")), nw_type=NetworkType.INFRA)
+    blue = replace(NETWORK, key=replace(KEY, tenant=TenantName("blue")), tag=Tag(8))
+    names = {each.name for each in desired_docker_networks(world(NETWORK, infra, blue))}
+    assert names == {"contiv-net", "contiv-net/blue"}
+
+
+def test_sandboxes_are_those_of_joined_endpoints_here() -> None:
+    inhabited = world(NETWORK, endpoint(1, ONE, "/a"), endpoint(2, ONE, ""), endpoint(3, TWO, "/b"))
+    assert desired_sandboxes(inhabited.population(KEY), ONE) == {"/a"}

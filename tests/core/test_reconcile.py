@@ -1,0 +1,60 @@
+"""The laws of `steps`: they lead from what is to what should be, in an order that never opens a hole."""
+
+from ipaddress import IPv4Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.core.datapath import (
+    DatapathId,
+    DirectoryEntry,
+    Here,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    Underlay,
+)
+from isthmus.core.model import Encap, EndpointId, Mac, Tag
+from isthmus.core.reconcile import Step, Verb, steps
+
+MAC = Mac("02:02:0a:01:02:01")
+ADDRESS = IPv4Address("10.1.2.1")
+EVERYTHING: list[KernelObject] = [
+    Underlay("eth1", IPv4Address("192.168.2.10"), 8472),
+    *(KnownNetwork(DatapathId(number), Encap.VXLAN, Tag(number)) for number in (1, 2)),
+    KnownVtep(IPv4Address("192.168.2.11")),
+    Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1450),
+    DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e1"))),
+]
+sets = st.frozensets(st.sampled_from(EVERYTHING))
+
+
+@given(sets, sets)
+def test_steps_lead_to_what_is_desired(desired: frozenset[KernelObject], actual: frozenset[KernelObject]) -> None:
+    held = set(actual)
+    for step in steps(desired, actual):
+        if step.verb is Verb.ADD:
+            held.add(step.target)
+        else:
+            held.remove(step.target)
+    assert held == desired
+
+
+@given(sets)
+def test_nothing_is_done_where_all_is_well(objects: frozenset[KernelObject]) -> None:
+    assert steps(objects, objects) == ()
+
+
+def test_reachability_comes_last_and_goes_first() -> None:
+    added = [step.target for step in steps(frozenset(EVERYTHING), frozenset())]
+    removed = [step.target for step in steps(frozenset(), frozenset(EVERYTHING))]
+    assert isinstance(added[0], Underlay)
+    assert isinstance(added[-1], DirectoryEntry)
+    assert removed == added[::-1]
+
+
+def test_an_entry_that_moves_is_removed_before_it_is_added() -> None:
+    old = DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e1")))
+    new = DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e2")))
+    assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.REMOVE, old), Step(Verb.ADD, new))
