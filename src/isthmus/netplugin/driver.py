@@ -1,0 +1,165 @@
+"""Docker's network and IPAM driver: each call decoded, one stage, encoded.
+
+Sources: libnetwork docs/remote.md and docs/ipam.md; the order and quirks of calls: docs/design/docker.md.
+"""
+
+from dataclasses import dataclass
+
+from isthmus.core.datapath import container_link_name
+from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
+from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NetworkKey, NodeName, mac_of
+from isthmus.edge.engine import Engine
+from isthmus.netplugin.kernel_turns import KernelTurns
+from isthmus.netplugin.ledger import Ledger, network_of
+from isthmus.netplugin.mirror import Mirror
+from isthmus.wire import docker
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Answers the engine's calls. Every answer may be given twice; no call waits for a container's details."""
+
+    node: NodeName
+    mirror: Mirror
+    ledger: Ledger
+    kernel: KernelTurns
+    engine: Engine
+    network_keys: dict[
+        docker.DockerNetworkId, NetworkKey
+    ]  # by Docker's network id; learnt lazily, never forgotten while we run
+
+    async def request_pool(self, request: docker.RequestPool) -> bytes:
+        """Tell an engine which addresses a network of ours has."""
+        key = request.network
+        network = network_of((await self.mirror.reached()).networks.get(key), key)
+        prefix = _prefix(network, is_v6=request.is_v6)
+        if request.pool not in {None, prefix}:
+            raise ConflictError(f"network {key} has subnet {prefix}, not {request.pool}")
+        return docker.render_pool(docker.pool_id(key, prefix, request.group), prefix)
+
+    async def release_pool(self, _request: docker.ReleasePool) -> bytes:
+        """Nothing to give back: pools are networks, and networks are the operator's."""
+        return docker.OK
+
+    async def request_address(self, request: docker.RequestAddress) -> bytes:
+        """Claim an address for an endpoint to come; a gateway is only confirmed, for it is claimed already."""
+        prefix, key = request.pool.prefix, request.pool.network
+        if request.is_gateway:
+            return docker.render_address(request.address or prefix.network_address, prefix)
+        if request.address is not None:
+            await self.ledger.claim_wish(key, request.address)
+            return docker.render_address(request.address, prefix)
+        address = await self.ledger.claim_next(key, is_v6=prefix.version == 6)
+        return docker.render_address(address, prefix)
+
+    async def release_address(self, request: docker.ReleaseAddress) -> bytes:
+        """Give an address up."""
+        await self.ledger.release(request.pool.network, request.address)
+        return docker.OK
+
+    async def create_network(self, request: docker.CreateNetwork) -> bytes:
+        """Confirm a network whose pool was ours to give."""
+        if request.has_foreign_ipam:
+            raise InvalidError(
+                "a netplugin network needs --ipam-driver netplugin: Docker's own IPAM would give one address twice"
+            )
+        return docker.OK
+
+    async def delete_network(self, request: docker.DeleteNetwork) -> bytes:
+        """Forget which network the id stood for."""
+        self.network_keys.pop(request.network_id, None)
+        return docker.OK
+
+    async def create_endpoint(self, request: docker.CreateEndpoint) -> bytes:
+        """Commit the endpoint; the MAC follows from the address unless the operator chose one."""
+        key = await self._key(request.network_id)
+        if request.address is None:
+            raise InvalidError(f"endpoint {request.endpoint_id[:12]} has no IPv4 address")
+        network = network_of((await self.mirror.reached()).networks.get(key), key)
+        if network.encap is not Encap.VXLAN:
+            raise ConflictError(f"network {key} is a VLAN network; only VXLAN networks take containers so far")
+        endpoint = Endpoint(
+            id=request.endpoint_id,
+            network=key,
+            node=self.node,
+            mac=request.mac or mac_of(request.address),
+            address=request.address,
+            address_v6=request.address_v6,
+        )
+        await self.ledger.create(endpoint)
+        return docker.render_endpoint(None if request.mac else endpoint.mac)
+
+    async def endpoint_info(self, request: docker.EndpointInfo) -> bytes:
+        """What there is to know of an endpoint beyond Docker's own knowledge."""
+        endpoint = await self._endpoint(request.network_id, request.endpoint_id)
+        key = endpoint.network
+        value = {"tenant": str(key.tenant), "network": str(key.name), "node": str(endpoint.node)}
+        return docker.render_endpoint_info(value)
+
+    async def join(self, request: docker.Join) -> bytes:
+        """Name the sandbox, wait until the kernel has the leg, and hand its inner end to the engine."""
+        endpoint = await self._endpoint(request.network_id, request.endpoint_id)
+        names = await self.engine.containers_of(request.network_id)
+        container = names.get(endpoint.id, "")
+        revision = await self.ledger.join(endpoint, container, request.sandbox)
+        await self.kernel.applied(revision, endpoint.network)
+        network = network_of(self.mirror.world.networks.get(endpoint.network), endpoint.network)
+        return docker.render_join(container_link_name(endpoint.id), network.gateway, network.gateway_v6)
+
+    async def leave(self, request: docker.Leave) -> bytes:
+        """Take the leg away."""
+        endpoint = await self._endpoint(request.network_id, request.endpoint_id)
+        revision = await self.ledger.leave(endpoint)
+        await self.kernel.applied(revision, endpoint.network)
+        return docker.OK
+
+    async def delete_endpoint(self, request: docker.DeleteEndpoint) -> bytes:
+        """Remove the endpoint; its address stays claimed until ReleaseAddress."""
+        key = await self._key(request.network_id)
+        endpoint = await self.ledger.find(key, request.endpoint_id)
+        if endpoint is not None:
+            revision = await self.ledger.delete(endpoint)
+            await self.kernel.applied(revision, key)
+        return docker.OK
+
+    async def allocate_network(self, request: docker.AllocateNetwork) -> bytes:
+        """Confirm a swarm manager's options."""
+        return docker.render_allocated(request.options)
+
+    async def free_network(self, _request: docker.FreeNetwork) -> bytes:
+        """Nothing was allocated."""
+        return docker.OK
+
+    async def program_external_connectivity(self, request: docker.ProgramExternalConnectivity) -> bytes:
+        """Called where the endpoint is its sandbox's way out, which it is only in a network with a gateway."""
+        if request.ports:
+            ports = ", ".join(str(each.host_port) for each in request.ports)
+            raise ConflictError(f"cannot publish port {ports}: the network has a gateway, and so no NAT by the host")
+        return docker.OK
+
+    async def revoke_external_connectivity(self, _request: docker.RevokeExternalConnectivity) -> bytes:
+        """Nothing was programmed."""
+        return docker.OK
+
+    async def _endpoint(self, network_id: docker.DockerNetworkId, endpoint_id: EndpointId) -> Endpoint:
+        key = await self._key(network_id)
+        endpoint = await self.ledger.find(key, endpoint_id)
+        if endpoint is None:
+            raise NotFoundError(f"endpoint {endpoint_id[:12]} of network {key} does not exist")
+        return endpoint
+
+    async def _key(self, network_id: docker.DockerNetworkId) -> NetworkKey:
+        if network_id not in self.network_keys:
+            found = await self.engine.network_by_id(network_id)
+            if found is None:
+                raise NotFoundError(f"Docker network {network_id[:12]} is not one of ours")
+            self.network_keys[network_id] = found.key
+        return self.network_keys[network_id]
+
+
+def _prefix(network: Network, *, is_v6: bool) -> docker.Prefix:
+    if not is_v6:
+        return network.subnet.prefix
+    if network.subnet_v6 is None:
+        raise NotFoundError(f"network {network.key} has no IPv6 subnet")
+    return network.subnet_v6.prefix

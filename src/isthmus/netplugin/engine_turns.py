@@ -1,0 +1,138 @@
+"""Keeps the Docker networks of this host's engine as the world wants them, whenever there is an engine."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from isthmus.core.datapath import DockerNetwork
+from isthmus.core.desired import desired_docker_networks
+from isthmus.core.errors import EngineRefusedError, EngineUnavailableError
+from isthmus.core.model import EngineState, NetworkKey
+from isthmus.core.world import Evolution, World
+from isthmus.edge.engine import Engine
+from isthmus.netplugin.mirror import Mirror
+from isthmus.wire.docker import DockerNetworkId
+from isthmus.wire.docker_api import NetworkCreated, NetworkDestroyed
+
+_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """How the parts of an agent wake each other, without knowing each other."""
+
+    moved: asyncio.Event = field(default_factory=asyncio.Event)  # what the node reports may have changed
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)  # something happened on the engine
+
+
+class EngineTurns:
+    """One turn after every change of the networks, here or in etcd, and after every return of the engine."""
+
+    def __init__(self, engine: Engine, mirror: Mirror, signals: Signals, log: FilteringBoundLogger) -> None:
+        self._engine = engine
+        self._mirror = mirror
+        self._signals = signals
+        self._log = log
+        self._wake = asyncio.Event()
+        self._wanted_revision = 0  # of the latest change of intent
+        self._turned_revision = 0  # of the world at the latest turn; 0 while there is no engine
+        self._problems: dict[str, str] = {}
+        self._version = ""
+        self.network_keys: dict[DockerNetworkId, NetworkKey] = {}  # by Docker's network id
+
+    @property
+    def state(self) -> EngineState:
+        """Whether the engine answers, and has what it should have, but for `problems`."""
+        return EngineState.READY if self._turned_revision else EngineState.ABSENT
+
+    @property
+    def version(self) -> str:
+        """The engine's version; empty while it is absent."""
+        return self._version
+
+    @property
+    def revision(self) -> int:
+        """The engine's networks are those of the world of this revision, but for `problems`."""
+        is_level = self._turned_revision >= self._wanted_revision
+        return self._mirror.world.revision if is_level else self._turned_revision
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Per network, why it is not there or not as wanted."""
+        return self._problems
+
+    def notice(self, evolution: Evolution) -> None:
+        """A later world: turn again if its networks differ."""
+        if evolution.is_intent_changed:
+            self._wanted_revision = evolution.world.revision
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Turn for ever, through every absence of the engine."""
+        await self._mirror.reached()
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow())
+                    tasks.create_task(self._live())
+            except* EngineUnavailableError as gone:
+                if self._turned_revision:
+                    self._log.warning("the engine has gone; waiting for it", reason=str(gone.exceptions[0]))
+            self._version, self._turned_revision = "", 0
+            self._signals.moved.set()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _follow(self) -> None:
+        async for event in self._engine.events():
+            self._signals.stirred.set()
+            if isinstance(event, NetworkCreated | NetworkDestroyed):
+                self._wake.set()
+
+    async def _live(self) -> None:
+        self._version = (await self._engine.ping()).version
+        while True:
+            self._wake.clear()
+            world = self._mirror.world
+            await self._turn(world)
+            self._turned_revision = world.revision
+            self._signals.moved.set()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), _RETRY_S if self._problems else None)
+        except TimeoutError:
+            return
+
+    async def _turn(self, world: World) -> None:
+        wanted = desired_docker_networks(world)
+        present = await self._engine.networks()
+        self.network_keys.update({network_id: network.key for network_id, network in present})
+        problems: dict[str, str] = {}
+        kept: set[DockerNetwork] = set()
+        for network_id, network in present:
+            if network in wanted and network not in kept:
+                kept.add(network)
+            else:
+                await self._remove(network_id, network, problems)
+        for network in sorted(wanted - kept, key=lambda each: each.name):
+            await self._create(network, problems)
+        self._problems = problems
+
+    async def _remove(self, network_id: DockerNetworkId, network: DockerNetwork, problems: dict[str, str]) -> None:
+        try:
+            await self._engine.remove_network(network_id)
+        except EngineRefusedError as error:
+            problems[f"network {network.key}"] = f"Docker does not remove {network.name}: {error.reason}"
+            return
+        self._log.info("removed a Docker network", network=network.name)
+
+    async def _create(self, network: DockerNetwork, problems: dict[str, str]) -> None:
+        try:
+            network_id = await self._engine.create_network(network)
+        except EngineRefusedError as error:
+            problems.setdefault(f"network {network.key}", f"Docker refuses {network.name}: {error.reason}")
+            return
+        self.network_keys[network_id] = network.key
+        self._log.info("created a Docker network", network=network.name)

@@ -1,0 +1,157 @@
+"""Keeps this host's kernel as the world wants it: what changed, its steps, one turn after another."""
+
+import asyncio
+from collections.abc import Iterable
+
+from structlog.typing import FilteringBoundLogger
+
+from isthmus.core.datapath import KernelObject
+from isthmus.core.desired import Seat, desired_host, desired_network
+from isthmus.core.errors import EdgeError, KernelRefusedError
+from isthmus.core.model import NetworkKey
+from isthmus.core.reconcile import Step, Verb, steps
+from isthmus.core.world import Evolution, World
+from isthmus.edge.kernel import Kernel
+
+_RETRY_S = 1.0
+
+_Part = NetworkKey | None  # a network's objects, or (None) the host's own
+
+
+class KernelTurns:
+    """Recomputes only the networks that changed; what failed is tried again, and named."""
+
+    def __init__(self, kernel: Kernel, moved: asyncio.Event, log: FilteringBoundLogger) -> None:
+        self._kernel = kernel
+        self._moved = moved
+        self._log = log
+        self._world: World | None = None
+        self._dirty: set[_Part] = set()
+        self._wake = asyncio.Event()
+        self._held: dict[_Part, frozenset[KernelObject]] = {}
+        self._turned = asyncio.Condition()
+        self._revision = 0
+        self._problems: dict[_Part, str] = {}
+
+    @property
+    def revision(self) -> int:
+        """The kernel holds what the world of this revision wants, but for `problems`."""
+        return self._revision
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Per part of the datapath, the first reason why it is not as wanted."""
+        return {_title(part): text for part, text in self._problems.items()}
+
+    def notice(self, evolution: Evolution) -> None:
+        """Take over a later world; the next turn looks at what it touched."""
+        self._dirty |= evolution.networks
+        if evolution.is_host_changed:
+            self._dirty |= {None, *evolution.world.networks}
+        self._world = evolution.world
+        self._wake.set()
+
+    async def applied(self, revision: int, key: NetworkKey) -> None:
+        """Wait until the kernel holds `key`'s network as of `revision`.
+
+        Raises:
+            KernelRefusedError: a step of that network failed; it is being tried again.
+        """
+        async with self._turned:
+            await self._turned.wait_for(lambda: self._revision >= revision)
+        if key in self._problems:
+            raise KernelRefusedError(0, self._problems[key])
+
+    async def run(self, seat: Seat) -> None:
+        """Turn for ever. Nothing is touched before the first whole world is known."""
+        await self._wake.wait()
+        await self._first_turn(seat)
+        while True:
+            await self._wait()
+            await self._turn(seat)
+
+    async def _wait(self) -> None:
+        if not self._problems:
+            await self._wake.wait()
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), _RETRY_S)
+        except TimeoutError:
+            self._dirty |= set(self._problems)
+
+    async def _first_turn(self, seat: Seat) -> None:
+        world = self._take()
+        assert world is not None
+        wanted = {part: _desired(world, seat, part) for part in (None, *world.networks)}
+        union: frozenset[KernelObject] = frozenset().union(*wanted.values())
+        actual = await self._kernel.read()
+        strangers = actual - union
+        failed = await self._apply(steps(union, actual))
+        # A stranger that could not be removed has no part of its own: the host's part tries again.
+        for part, objects in wanted.items():
+            self._settle(part, objects, failed, still_there=strangers if part is None else frozenset())
+        await self._done(world)
+
+    async def _turn(self, seat: Seat) -> None:
+        parts = frozenset(self._dirty)
+        world = self._take()
+        assert world is not None
+        wanted = {part: _desired(world, seat, part) for part in parts}
+        before = {part: self._held.get(part, frozenset()) for part in parts}
+        union: frozenset[KernelObject] = frozenset().union(*wanted.values())
+        failed = await self._apply(steps(union, frozenset().union(*before.values())))
+        for part in parts:
+            self._settle(part, wanted[part], failed, still_there=before[part])
+        await self._done(world)
+
+    def _take(self) -> World | None:
+        self._wake.clear()
+        self._dirty = set()
+        return self._world
+
+    async def _apply(self, todo: Iterable[Step]) -> dict[Step, str]:
+        failed: dict[Step, str] = {}
+        for step in todo:
+            try:
+                await self._kernel.apply(step)
+            except EdgeError as error:
+                self._log.warning(
+                    "a kernel step failed; it will be tried again",
+                    verb=str(step.verb),
+                    target=repr(step.target),
+                    reason=str(error),
+                )
+                failed[step] = str(error)
+        return failed
+
+    def _settle(
+        self,
+        part: _Part,
+        wanted: frozenset[KernelObject],
+        failed: dict[Step, str],
+        still_there: frozenset[KernelObject],
+    ) -> None:
+        missing = {step.target: why for step, why in failed.items() if step.verb is Verb.ADD}
+        left = {step.target: why for step, why in failed.items() if step.verb is Verb.REMOVE}
+        self._held[part] = (wanted - missing.keys()) | (still_there & left.keys())
+        reasons = [missing[each] for each in wanted & missing.keys()]
+        reasons += [left[each] for each in still_there & left.keys()]
+        self._problems.pop(part, None)
+        if reasons:
+            self._problems[part] = reasons[0]
+        if not self._held[part]:
+            del self._held[part]
+
+    async def _done(self, world: World) -> None:
+        self._revision = world.revision
+        self._moved.set()
+        async with self._turned:
+            self._turned.notify_all()
+
+
+def _title(part: _Part) -> str:
+    return "host" if part is None else f"network {part}"
+
+
+def _desired(world: World, seat: Seat, part: _Part) -> frozenset[KernelObject]:
+    return desired_host(world, seat) if part is None else desired_network(world, seat, part)

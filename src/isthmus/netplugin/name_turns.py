@@ -1,0 +1,108 @@
+"""Keeps a name service in every sandbox of this node: it answers what its tenants' containers are called."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from isthmus.core.desired import desired_sandboxes
+from isthmus.core.errors import EdgeError
+from isthmus.core.model import Address, NetworkKey, NodeName
+from isthmus.core.names import NameIndex, addresses_of_name, index_names, name_of_address
+from isthmus.core.world import Evolution, World
+from isthmus.edge.sandbox import NameService
+
+_T = TypeVar("_T")
+
+
+class NameBook:
+    """The names of every network, and which networks each sandbox of this node is in."""
+
+    def __init__(self, node: NodeName) -> None:
+        self._node = node
+        self._world = World()
+        self._indexes: dict[NetworkKey, NameIndex] = {}
+        self._sandboxes: dict[NetworkKey, frozenset[str]] = {}
+
+    def learn(self, evolution: Evolution) -> None:
+        """Take over a later world; only the networks that it touched are read again."""
+        self._world = evolution.world
+        for key in evolution.networks:
+            population = evolution.world.population(key)
+            self._indexes[key] = index_names(population)
+            self._sandboxes[key] = desired_sandboxes(population, self._node)
+
+    @property
+    def sandboxes(self) -> frozenset[str]:
+        """The sandboxes of this node."""
+        return frozenset().union(*self._sandboxes.values())
+
+    def addresses(self, sandbox: str, name: str) -> tuple[Address, ...] | None:
+        """What `name` means in a sandbox; None: it is not one of its tenants' containers."""
+        attached = self._attached(sandbox)
+        return addresses_of_name(name, self._visible(self._indexes, attached), attached)
+
+    def name(self, sandbox: str, address: Address) -> str | None:
+        """The container that holds `address`, as a sandbox sees it: its own networks first."""
+        attached = self._attached(sandbox)
+        visible = self._visible(self._world.populations, attached)
+        nearest_first = sorted(visible, key=lambda key: (key not in attached, key))
+        return name_of_address(address, (visible[key] for key in nearest_first))
+
+    def _attached(self, sandbox: str) -> frozenset[NetworkKey]:
+        return frozenset(key for key, sandboxes in self._sandboxes.items() if sandbox in sandboxes)
+
+    @staticmethod
+    def _visible(by_key: Mapping[NetworkKey, _T], attached: frozenset[NetworkKey]) -> dict[NetworkKey, _T]:
+        tenants = {key.tenant for key in attached}
+        return {key: value for key, value in by_key.items() if key.tenant in tenants}
+
+
+class SandboxNames:
+    """The name book as one sandbox may read it."""
+
+    def __init__(self, book: NameBook, sandbox: str) -> None:
+        self._book = book
+        self._sandbox = sandbox
+
+    def addresses(self, name: str) -> tuple[Address, ...] | None:
+        """The addresses of a container."""
+        return self._book.addresses(self._sandbox, name)
+
+    def name(self, address: Address) -> str | None:
+        """The container that holds an address."""
+        return self._book.name(self._sandbox, address)
+
+
+class NameTurns:
+    """Attaches the name service to sandboxes that came, and detaches it from those that went."""
+
+    def __init__(self, service: NameService, book: NameBook, log: FilteringBoundLogger) -> None:
+        self._service = service
+        self._book = book
+        self._log = log
+        self._served: dict[str, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def notice(self, evolution: Evolution) -> None:
+        """A later world: bring this node's sandboxes in line, each in a task of its own."""
+        self._book.learn(evolution)
+        wanted = self._book.sandboxes
+        for sandbox in self._served.keys() - wanted:
+            self._served.pop(sandbox).cancel()
+            self._spawn_detach(sandbox)
+        for sandbox in wanted - self._served.keys():
+            self._served[sandbox] = asyncio.create_task(self._attach(sandbox))
+
+    async def _attach(self, sandbox: str) -> None:
+        try:
+            await self._service.attach(Path(sandbox), SandboxNames(self._book, sandbox))
+        except (EdgeError, OSError) as error:
+            self._log.warning("no names in a sandbox; Docker's own remain", sandbox=sandbox, reason=str(error))
+
+    def _spawn_detach(self, sandbox: str) -> None:
+        task = asyncio.create_task(self._service.detach(Path(sandbox)))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
