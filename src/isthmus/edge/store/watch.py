@@ -1,0 +1,115 @@
+"""One prefix, followed for ever: a snapshot, then every event after it once and in order.
+
+The stream goes on at the last *event's* revision + 1 over any break. It is never moved by an answer's header:
+etcd may send it ahead of events still to come (while catching up, and upon asked-for progress before 3.4.25).
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Final
+
+from grpc import aio
+
+from isthmus.core.errors import StoreUnavailableError
+from isthmus.edge.store._etcd import etcd_pb2 as pb
+from isthmus.edge.store.links import NEED_LEADER, Link, Links
+from isthmus.edge.store.txn import event_of, watch_request
+from isthmus.edge.store.values import Events, Snapshot
+
+_ASK_S: Final = 2.0  # how often a sign of life is asked for
+_SILENCE_S: Final = 5.0  # after which the member is held for dead
+_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+_Call = aio.StreamStreamCall[pb.WatchRequest, pb.WatchResponse]
+
+
+class _BrokenError(Exception):
+    """The stream ended, or fell silent."""
+
+
+class _CompactedError(Exception):
+    """The revision to go on from is no longer kept."""
+
+
+async def follow(
+    links: Links, prefix: str, relist: Callable[[], Awaitable[Snapshot]]
+) -> AsyncGenerator[Snapshot | Events, None]:
+    """A snapshot, then events without end; after a compaction that was slept through, a snapshot again."""
+    while True:
+        snapshot = await _persist(relist)
+        yield snapshot
+        with suppress(_CompactedError):
+            async with aclosing(_resumed(links, prefix, snapshot.revision + 1)) as stream:
+                async for events in stream:
+                    yield events
+
+
+async def _persist(relist: Callable[[], Awaitable[Snapshot]]) -> Snapshot:
+    pauses_s = iter(_PAUSES_S)
+    while True:
+        try:
+            return await relist()
+        except StoreUnavailableError:  # kept in the store's health; the caller waits, as it does between events
+            await asyncio.sleep(_jittered(next(pauses_s, _PAUSES_S[-1])))
+
+
+async def _resumed(links: Links, prefix: str, start_revision: int) -> AsyncGenerator[Events, None]:
+    pauses_s = iter(_PAUSES_S)
+    while True:
+        link = await links.ready()
+        try:
+            async with aclosing(_stream(link, links.answered, watch_request(prefix, start_revision))) as stream:
+                async for events in stream:
+                    start_revision = events.revision + 1
+                    pauses_s = iter(_PAUSES_S)
+                    yield events
+        except (_BrokenError, aio.AioRpcError) as error:
+            why = error.details() if isinstance(error, aio.AioRpcError) else error
+            links.failed(link, f"etcd at {link.name}: {why}")
+            await asyncio.sleep(_jittered(next(pauses_s, _PAUSES_S[-1])))
+
+
+def _jittered(pause_s: float) -> float:
+    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  # so that a hundred agents do not come back at once
+
+
+async def _stream(link: Link, answered: Callable[[], None], request: pb.WatchRequest) -> AsyncGenerator[Events, None]:
+    call = link.watch.Watch(metadata=NEED_LEADER)
+    asking = asyncio.create_task(_ask(call, request))
+    try:
+        while True:
+            answer = await _read(call)
+            answered()
+            if answer.events:
+                events = tuple(event_of(event) for event in answer.events)
+                yield Events(events[-1].mod_revision, events)
+    finally:
+        asking.cancel()
+        call.cancel()
+        await asyncio.wait((asking,))
+
+
+async def _ask(call: _Call, request: pb.WatchRequest) -> None:
+    """Open the watch, then ask for signs of life; a break is the reader's to report."""
+    with suppress(aio.AioRpcError, asyncio.InvalidStateError):
+        await call.write(request)
+        while True:
+            await asyncio.sleep(_ASK_S)
+            await call.write(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
+
+
+async def _read(call: _Call) -> pb.WatchResponse:
+    try:
+        async with asyncio.timeout(_SILENCE_S):
+            answer = await call.read()
+    except TimeoutError as error:
+        raise _BrokenError(f"silent for {_SILENCE_S:g} s") from error
+    if not isinstance(answer, pb.WatchResponse):
+        raise _BrokenError("the watch ended")
+    if answer.compact_revision:
+        raise _CompactedError
+    if answer.canceled:
+        raise _BrokenError(f"the watch was refused: {answer.cancel_reason}")
+    return answer
