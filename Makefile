@@ -13,7 +13,7 @@ setup: ## install what is missing: Debian packages, .venv, the programs in .venv
 	@tools/setup
 
 demo: setup ## a two-node cluster, two containers, one ping by name
-	@$(BIN)/isthmus demo
+	@$(BIN)/python -m isthmus.lab.demo
 
 test: setup check ## every test there is, real engines included
 	@tools/test
@@ -29,6 +29,10 @@ check: ## formatting, lint, types, import contracts
 
 bpf: ## compile bpf/*.bpf.c
 	$(BIN)/python -m isthmus.edge.kernel.build
+
+proto: ## generate etcd's messages again, after a change of etcd.proto
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I src --python_out=src --grpc_python_out=src \
+		--mypy_out=src --mypy_grpc_out=src src/isthmus/edge/store/_etcd/etcd.proto
 
 bench: setup ## side by side: ours, the bare wire, Docker's overlay
 	$(BIN)/python -m bench

@@ -33,40 +33,38 @@ class Call:
     """How one call is read, and the stage that answers it."""
 
     parse: Callable[[bytes], Any]
-    answer: Callable[[Any], Awaitable[bytes]]
+    answer: Callable[[Driver, Any], Awaitable[bytes]]
 
 
-def calls(driver: Driver) -> dict[str, Call]:
-    """Every call of the network and the IPAM driver that is not a constant, by name."""
-    return {
-        "NetworkDriver.AllocateNetwork": Call(docker.parse_allocate_network, driver.allocate_network),
-        "NetworkDriver.FreeNetwork": Call(docker.parse_free_network, driver.free_network),
-        "NetworkDriver.CreateNetwork": Call(docker.parse_create_network, driver.create_network),
-        "NetworkDriver.DeleteNetwork": Call(docker.parse_delete_network, driver.delete_network),
-        "NetworkDriver.CreateEndpoint": Call(docker.parse_create_endpoint, driver.create_endpoint),
-        "NetworkDriver.EndpointOperInfo": Call(docker.parse_endpoint_info, driver.endpoint_info),
-        "NetworkDriver.DeleteEndpoint": Call(docker.parse_delete_endpoint, driver.delete_endpoint),
-        "NetworkDriver.Join": Call(docker.parse_join, driver.join),
-        "NetworkDriver.Leave": Call(docker.parse_leave, driver.leave),
-        "NetworkDriver.ProgramExternalConnectivity": Call(
-            docker.parse_program_external_connectivity, driver.program_external_connectivity
-        ),
-        "NetworkDriver.RevokeExternalConnectivity": Call(
-            docker.parse_revoke_external_connectivity, driver.revoke_external_connectivity
-        ),
-        "IpamDriver.RequestPool": Call(docker.parse_request_pool, driver.request_pool),
-        "IpamDriver.ReleasePool": Call(docker.parse_release_pool, driver.release_pool),
-        "IpamDriver.RequestAddress": Call(docker.parse_request_address, driver.request_address),
-        "IpamDriver.ReleaseAddress": Call(docker.parse_release_address, driver.release_address),
-    }
+CALLS: dict[str, Call] = {
+    "NetworkDriver.AllocateNetwork": Call(docker.parse_allocate_network, Driver.allocate_network),
+    "NetworkDriver.FreeNetwork": Call(docker.parse_free_network, Driver.free_network),
+    "NetworkDriver.CreateNetwork": Call(docker.parse_create_network, Driver.create_network),
+    "NetworkDriver.DeleteNetwork": Call(docker.parse_delete_network, Driver.delete_network),
+    "NetworkDriver.CreateEndpoint": Call(docker.parse_create_endpoint, Driver.create_endpoint),
+    "NetworkDriver.EndpointOperInfo": Call(docker.parse_endpoint_info, Driver.endpoint_info),
+    "NetworkDriver.DeleteEndpoint": Call(docker.parse_delete_endpoint, Driver.delete_endpoint),
+    "NetworkDriver.Join": Call(docker.parse_join, Driver.join),
+    "NetworkDriver.Leave": Call(docker.parse_leave, Driver.leave),
+    "NetworkDriver.ProgramExternalConnectivity": Call(
+        docker.parse_program_external_connectivity, Driver.program_external_connectivity
+    ),
+    "NetworkDriver.RevokeExternalConnectivity": Call(
+        docker.parse_revoke_external_connectivity, Driver.revoke_external_connectivity
+    ),
+    "IpamDriver.RequestPool": Call(docker.parse_request_pool, Driver.request_pool),
+    "IpamDriver.ReleasePool": Call(docker.parse_release_pool, Driver.release_pool),
+    "IpamDriver.RequestAddress": Call(docker.parse_request_address, Driver.request_address),
+    "IpamDriver.ReleaseAddress": Call(docker.parse_release_address, Driver.release_address),
+}
+"""Every call that is not a constant, by name."""
 
 
 def plugin_app(driver: Driver, explain: Callable[[], str], log: FilteringBoundLogger) -> Starlette:
     """The application behind the plugin socket; `explain` says what a call that took too long may have waited for."""
     constant = [Route(f"/{name}", _constant(answer), methods=["POST"]) for name, answer in CONSTANTS.items()]
-    live = [
-        Route(f"/{name}", _live(name, call, explain, log), methods=["POST"]) for name, call in calls(driver).items()
-    ]
+    answer = _Answer(driver, explain, log)
+    live = [Route(f"/{name}", answer.to(name, call), methods=["POST"]) for name, call in CALLS.items()]
     return Starlette(routes=[*constant, *live])
 
 
@@ -77,25 +75,35 @@ def _constant(answer: bytes) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def _live(
-    name: str, call: Call, explain: Callable[[], str], log: FilteringBoundLogger
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How any call is answered: within the deadline, and an error in words."""
+
+    driver: Driver
+    explain: Callable[[], str]
+    log: FilteringBoundLogger
+
+    def to(self, name: str, call: Call) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(name, call, await request.body())
+
+        return endpoint
+
+    async def _answer(self, name: str, call: Call, body: bytes) -> Response:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                answer = await call.answer(call.parse(await request.body()))
+                answer = await call.answer(self.driver, call.parse(body))
         except (IsthmusError, EdgeError) as error:
-            log.warning("refused a call of the engine", call=name, reason=str(error))
+            self.log.warning("refused a call of the engine", call=name, reason=str(error))
             return _refusal(str(error))
         except TimeoutError:
-            log.warning("a call of the engine ran into its deadline", call=name, deadline_s=DEADLINE_S)
-            return _refusal(f"{name} was not done within {DEADLINE_S:.0f} s: {explain()}")
+            reason = self.explain()
+            self.log.warning("a call of the engine ran into its deadline", call=name, reason=reason)
+            return _refusal(f"{name} was not done within {DEADLINE_S:.0f} s: {reason}")
         except Exception:
-            log.exception("a bug in a call of the engine", call=name)
+            self.log.exception("a bug in a call of the engine", call=name)
             return _refusal(f"{name} failed by a bug of netplugin; its log has the trace")
         return Response(answer, media_type=docker.CONTENT_TYPE)
-
-    return endpoint
 
 
 def _refusal(text: str) -> Response:

@@ -165,4 +165,7 @@ def _kind_of(key: str) -> type[Any] | None:
     return None
 
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KEY_OF}
+KINDS: tuple[type, ...] = tuple(_KEY_OF)
+"""Every kind of record."""
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in KINDS}
