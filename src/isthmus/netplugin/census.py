@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from isthmus.core.errors import EdgeError
+from isthmus.core.errors import EdgeError, IsthmusError
 from isthmus.core.model import AddressClaim, ClaimPurpose, Endpoint, EndpointId, NodeName
 from isthmus.core.world import World
 from isthmus.edge.engine import Engine
@@ -42,8 +42,8 @@ class Census:
         while True:
             try:
                 suspects = await self._count(suspects)
-            except EdgeError as error:
-                self.log.debug("no census: something outside is away", reason=str(error))
+            except (EdgeError, IsthmusError) as error:
+                self.log.debug("the census was cut short; another follows", reason=str(error))
             await self._wait(_GRACE_S if suspects else _PERIOD_S, is_grace=bool(suspects))
 
     async def _wait(self, longest_s: float, *, is_grace: bool) -> None:

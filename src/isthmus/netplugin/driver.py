@@ -102,7 +102,8 @@ class Driver:
         names = await self.engine.containers_of(request.network_id)
         container = names.get(endpoint.id, "")
         revision = await self.ledger.join(endpoint, container, request.sandbox)
-        await self.kernel.applied(revision, endpoint.network)
+        await self.kernel.applied(revision)
+        self.kernel.check_leg(endpoint)
         network = network_of(self.mirror.world.networks.get(endpoint.network), endpoint.network)
         return docker.render_join(container_link_name(endpoint.id), network.gateway, network.gateway_v6)
 
@@ -110,7 +111,7 @@ class Driver:
         """Take the leg away."""
         endpoint = await self._endpoint(request.network_id, request.endpoint_id)
         revision = await self.ledger.leave(endpoint)
-        await self.kernel.applied(revision, endpoint.network)
+        await self.kernel.applied(revision)
         return docker.OK
 
     async def delete_endpoint(self, request: docker.DeleteEndpoint) -> bytes:
@@ -119,7 +120,7 @@ class Driver:
         endpoint = await self.ledger.find(key, request.endpoint_id)
         if endpoint is not None:
             revision = await self.ledger.delete(endpoint)
-            await self.kernel.applied(revision, key)
+            await self.kernel.applied(revision)
         return docker.OK
 
     async def allocate_network(self, request: docker.AllocateNetwork) -> bytes:

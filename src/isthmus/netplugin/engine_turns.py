@@ -7,7 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from isthmus.core.datapath import DockerNetwork
 from isthmus.core.desired import desired_docker_networks
-from isthmus.core.errors import EngineRefusedError, EngineUnavailableError
+from isthmus.core.errors import EdgeError, EngineRefusedError, IsthmusError
 from isthmus.core.model import EngineState, NetworkKey
 from isthmus.core.world import Evolution, World
 from isthmus.edge.engine import Engine
@@ -76,7 +76,7 @@ class EngineTurns:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._follow())
                     tasks.create_task(self._live())
-            except* EngineUnavailableError as gone:
+            except* (EdgeError, IsthmusError) as gone:
                 if self._turned_revision:
                     self._log.warning("the engine has gone; waiting for it", reason=str(gone.exceptions[0]))
             self._version, self._turned_revision = "", 0

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
 
-from isthmus.core.datapath import KernelObject
+from isthmus.core.datapath import KernelObject, Leg
 from isthmus.core.desired import Seat, desired_host, desired_network
 from isthmus.core.errors import EdgeError, KernelRefusedError
-from isthmus.core.model import NetworkKey
+from isthmus.core.model import Endpoint, NetworkKey
 from isthmus.core.reconcile import Step, Verb, steps
 from isthmus.core.world import Evolution, World
 from isthmus.edge.kernel import Kernel
@@ -51,24 +51,36 @@ class KernelTurns:
         self._world = evolution.world
         self._wake.set()
 
-    async def applied(self, revision: int, key: NetworkKey) -> None:
-        """Wait until the kernel holds `key`'s network as of `revision`.
-
-        Raises:
-            KernelRefusedError: a step of that network failed; it is being tried again.
-        """
+    async def applied(self, revision: int) -> None:
+        """Wait until the turn after the world's `revision` is done, whatever came of it."""
         async with self._turned:
             await self._turned.wait_for(lambda: self._revision >= revision)
-        if key in self._problems:
-            raise KernelRefusedError(0, self._problems[key])
+
+    def check_leg(self, endpoint: Endpoint) -> None:
+        """Make sure that the kernel has this endpoint's leg.
+
+        Raises:
+            KernelRefusedError: it has not; the text says why. It is being tried again.
+        """
+        held = self._held.get(endpoint.network, frozenset())
+        if not any(isinstance(each, Leg) and each.endpoint == endpoint.id for each in held):
+            raise KernelRefusedError(0, self._problems.get(endpoint.network, f"no leg for {endpoint.id[:12]}"))
 
     async def run(self, seat: Seat) -> None:
         """Turn for ever. Nothing is touched before the first whole world is known."""
         await self._wake.wait()
-        await self._first_turn(seat)
+        await self._begin(seat)
         while True:
             await self._wait()
             await self._turn(seat)
+
+    async def _begin(self, seat: Seat) -> None:
+        while True:
+            try:
+                return await self._first_turn(seat)
+            except EdgeError as error:
+                self._log.warning("the kernel cannot be read; will retry", reason=str(error))
+                await asyncio.sleep(_RETRY_S)
 
     async def _wait(self) -> None:
         if not self._problems:
