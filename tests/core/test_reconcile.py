@@ -16,7 +16,7 @@ from isthmus.core.datapath import (
     Underlay,
 )
 from isthmus.core.model import Encap, EndpointId, Mac, Tag
-from isthmus.core.reconcile import Step, Verb, steps
+from isthmus.core.reconcile import Step, Verb, place_of, steps
 
 MAC = Mac("02:02:0a:01:02:01")
 ADDRESS = IPv4Address("10.1.2.1")
@@ -27,18 +27,28 @@ EVERYTHING: list[KernelObject] = [
     Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1450),
     DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e1"))),
 ]
-sets = st.frozensets(st.sampled_from(EVERYTHING))
+VARIANTS: list[KernelObject] = [
+    Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1400),
+    DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e2"))),
+]
+
+
+def one_a_place(objects: list[KernelObject]) -> frozenset[KernelObject]:
+    return frozenset({place_of(each): each for each in objects}.values())
+
+
+sets = st.lists(st.sampled_from([*EVERYTHING, *VARIANTS])).map(one_a_place)
 
 
 @given(sets, sets)
 def test_steps_lead_to_what_is_desired(desired: frozenset[KernelObject], actual: frozenset[KernelObject]) -> None:
-    held = set(actual)
-    for step in steps(desired, actual):
+    held = {place_of(target): target for target in actual}
+    for step in steps(desired, frozenset(held.values())):
         if step.verb is Verb.ADD:
-            held.add(step.target)
+            held[place_of(step.target)] = step.target
         else:
-            held.remove(step.target)
-    assert held == desired
+            del held[place_of(step.target)]
+    assert set(held.values()) == desired
 
 
 @given(sets)
@@ -54,7 +64,13 @@ def test_reachability_comes_last_and_goes_first() -> None:
     assert removed == added[::-1]
 
 
-def test_an_entry_that_moves_is_removed_before_it_is_added() -> None:
+def test_an_entry_that_moves_is_never_missing_meanwhile() -> None:
     old = DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e1")))
     new = DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e2")))
-    assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.REMOVE, old), Step(Verb.ADD, new))
+    assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.ADD, new),)
+
+
+def test_a_leg_that_differs_is_mended_and_not_cut_off() -> None:
+    old = Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1450)
+    new = Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1400)
+    assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.ADD, new),)

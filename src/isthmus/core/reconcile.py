@@ -1,6 +1,6 @@
 """From what should be and what is to the ordered difference."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,11 +29,25 @@ _RANK: dict[type, int] = {Underlay: 0, KnownNetwork: 1, KnownVtep: 2, Leg: 3, Di
 def steps(desired: Set[KernelObject], actual: Set[KernelObject]) -> tuple[Step, ...]:
     """Turn `actual` into `desired`: removals from the outside in, then additions from the inside out.
 
+    What is there but differs is only added, over itself: to remove a leg would cut its container off for good.
     Empty when the two are equal.
     """
-    removals = (Step(Verb.REMOVE, target) for target in _ordered(actual - desired, reverse=True))
+    kept = {place_of(target) for target in desired}
+    gone = (target for target in actual - desired if place_of(target) not in kept)
+    removals = (Step(Verb.REMOVE, target) for target in _ordered(gone, reverse=True))
     additions = (Step(Verb.ADD, target) for target in _ordered(desired - actual))
     return (*removals, *additions)
+
+
+def place_of(target: KernelObject) -> Hashable:
+    """Where in a kernel a thing is, of which only one can be there: adding another replaces it."""
+    match target:
+        case Leg():
+            return target.endpoint
+        case DirectoryEntry():
+            return (target.network, target.address)
+        case _:
+            return target
 
 
 def _ordered(objects: Iterable[KernelObject], *, reverse: bool = False) -> list[KernelObject]:

@@ -1,0 +1,7 @@
+"""The kernel: links and filters by netlink, programs and maps by bpf(2)."""
+
+from isthmus.edge.kernel.kernel import Kernel
+from isthmus.edge.kernel.tables import Drops
+from isthmus.wire.maps import Traffic
+
+__all__ = ["Drops", "Kernel", "Traffic"]

@@ -1,0 +1,179 @@
+"""What this kernel holds for us, read and changed in the words of core.datapath."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import assert_never
+
+from isthmus.core.datapath import (
+    DirectoryEntry,
+    Here,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    There,
+    Underlay,
+    host_link_name,
+)
+from isthmus.core.model import Address, EndpointId
+from isthmus.core.reconcile import Step, Verb
+from isthmus.edge.kernel.datapath import Datapath, is_host_link
+from isthmus.edge.kernel.legs import add_leg, endpoint_of, read_legs, remove_leg, sweep
+from isthmus.edge.kernel.links import Link, Links, default_source
+from isthmus.edge.kernel.tables import Drops, Tables
+from isthmus.edge.kernel.underlay import add_underlay, read_underlay, remove_underlay, renew_underlay, settings_left
+from isthmus.wire.maps import Place, PlaceKey, Traffic
+
+_NOWHERE = IPv4Address(0)
+_GONE = EndpointId("")  # whose interface is not there any more; differs from every desired place
+
+
+class Kernel:
+    """This network namespace's kernel, between `open` and `close`.
+
+    What was applied stays when the agent ends, however it ends: programs are attached, maps pinned
+    under `bpffs`, and the next `open` finds them there.
+    """
+
+    def __init__(self, bpffs: Path = Path("/sys/fs/bpf")) -> None:
+        self._bpffs = bpffs
+        self._turn = asyncio.Lock()
+        self._ifindexes: dict[EndpointId, int] = {}
+
+    async def open(self) -> None:
+        """Load this build's programs and put them in place of an earlier build's, under traffic.
+
+        Raises:
+            KernelRefusedError: no BPF file system, no libbpf, no objects, or the kernel refuses one.
+        """
+        self._links = Links()
+        await self._links.open()
+        try:
+            links = await self._links.all()
+            self._datapath = Datapath(self._bpffs, self._links, settings_left(links))
+        except BaseException:
+            await self._links.close()
+            raise
+        try:
+            sweep(self._datapath, links)
+            await self._datapath.renew_legs()
+            await renew_underlay(self._datapath, links)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of the kernel; it holds on to everything that was applied."""
+        self._datapath.close()
+        await self._links.close()
+
+    async def read(self) -> frozenset[KernelObject]:
+        """Everything here that is ours."""
+        async with self._turn:
+            links = await self._links.all()
+            legs = await read_legs(self._datapath, links)
+            underlays = await read_underlay(self._datapath, links)
+            self._ifindexes = {endpoint_of(each): each.index for each in links if is_host_link(each)}
+            tables = self._datapath.tables
+            entries = await asyncio.to_thread(_directory, tables, links)
+            return frozenset([*underlays, *tables.networks(), *tables.vteps(), *legs, *entries])
+
+    async def apply(self, step: Step) -> None:
+        """Take one step. Adding twice equals adding once; removing what is gone succeeds.
+
+        Raises:
+            KernelRefusedError: with the errno, and what was asked.
+        """
+        async with self._turn:
+            if step.verb is Verb.ADD:
+                await self._add(step.target)
+            else:
+                await self._remove(step.target)
+
+    async def _add(self, target: KernelObject) -> None:
+        match target:
+            case Underlay():
+                await add_underlay(self._datapath, target)
+            case KnownVtep(address):
+                self._tables.put_vtep(address)
+            case KnownNetwork():
+                self._tables.put_network(target)
+            case Leg(endpoint):
+                self._ifindexes[endpoint] = await add_leg(self._datapath, target)
+            case DirectoryEntry():
+                self._tables.put_place(_key(target), await self._place(target))
+            case _:
+                assert_never(target)
+
+    async def _remove(self, target: KernelObject) -> None:
+        match target:
+            case Underlay():
+                await remove_underlay(self._datapath, target)
+            case KnownVtep(address):
+                self._tables.remove_vtep(address)
+            case KnownNetwork():
+                self._tables.remove_network(target)
+            case Leg(endpoint):
+                self._ifindexes.pop(endpoint, None)
+                await remove_leg(self._datapath, endpoint)
+            case DirectoryEntry():
+                self._tables.remove_place(_key(target))
+            case _:
+                assert_never(target)
+
+    @property
+    def _tables(self) -> Tables:
+        return self._datapath.tables
+
+    async def _place(self, entry: DirectoryEntry) -> Place:
+        match entry.place:
+            case There(vtep):
+                return Place(0, vtep, entry.mac)
+            case Here(endpoint):
+                return Place(await self._ifindex_of(endpoint), _NOWHERE, entry.mac)
+
+    async def _ifindex_of(self, endpoint: EndpointId) -> int:
+        if endpoint not in self._ifindexes:
+            link = await self._links.find_or_fail(host_link_name(endpoint))
+            self._ifindexes[endpoint] = link.index
+        return self._ifindexes[endpoint]
+
+    async def link_of_address(self, address: Address) -> str | None:
+        """The name of the link that holds an address; None where none does."""
+        return await self._links.holder_of(address)
+
+    async def mtu_of(self, link: str) -> int:
+        """A link's MTU in bytes.
+
+        Raises:
+            KernelRefusedError: ENODEV.
+        """
+        return (await self._links.find_or_fail(link)).mtu_bytes
+
+    async def default_address(self) -> IPv4Address | None:
+        """The source address of the default route; None where there is none."""
+        return default_source()
+
+    async def counters(self) -> dict[EndpointId, Traffic]:
+        """What each endpoint sent and received."""
+        identities, traffic = self._tables.identities(), self._tables.traffic()
+        return {each.endpoint: traffic[i] for i, each in identities.items() if i in traffic}
+
+    async def drops(self) -> list[Drops]:
+        """What each device lost, and why."""
+        return self._tables.drops()
+
+
+def _key(entry: DirectoryEntry) -> PlaceKey:
+    return PlaceKey(entry.network, entry.address)
+
+
+def _directory(tables: Tables, links: Sequence[Link]) -> list[DirectoryEntry]:
+    endpoints = {each.index: endpoint_of(each) for each in links if is_host_link(each)}
+    found = []
+    for key, place in tables.directory():
+        where = Here(endpoints.get(place.ifindex, _GONE)) if place.ifindex else There(place.vtep)
+        found.append(DirectoryEntry(key.network, key.address, place.mac, where))
+    return found
