@@ -72,6 +72,14 @@ def is_query(message: bytes) -> bool:
     return len(message) >= _HEADER_BYTES and not message[2] & _RESPONSE_BIT
 
 
+def is_reply(message: bytes, query: bytes) -> bool:
+    """Whether a message answers this query: the same id, and the same question if it repeats one."""
+    is_response = len(message) >= _HEADER_BYTES and message[2] & _RESPONSE_BIT
+    if not is_response or message[:2] != query[:2]:
+        return False
+    return message[4:6] == b"\0\0" or question_of(message) == question_of(query)
+
+
 def question_of(message: bytes) -> Question | None:
     """The one question of a message, equal for all cases of its letters; None where there is none to read."""
     try:
