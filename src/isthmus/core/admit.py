@@ -124,9 +124,7 @@ def network_records(network: Network) -> tuple[Record, ...]:
     return (network, TagOwner(network.encap, network.tag, network.key), *claims)
 
 
-def admit_network_removal(
-    key: NetworkKey, existing: Network | None, endpoints: Iterable[Endpoint]
-) -> Network:
+def admit_network_removal(key: NetworkKey, existing: Network | None, endpoints: Iterable[Endpoint]) -> Network:
     """The network that may go.
 
     Raises:
@@ -156,17 +154,13 @@ def _unchanged(request: NetworkRequest, existing: Network) -> Network:
     differing = [name for name, value in asked.items() if getattr(existing, name) != value]
     if differing:
         words = ", ".join(name.replace("_", " ") for name in differing)
-        raise ConflictError(
-            f"network {request.key} exists with other parameters ({words}), which cannot be changed"
-        )
+        raise ConflictError(f"network {request.key} exists with other parameters ({words}), which cannot be changed")
     return existing
 
 
 def _check_gateways(request: NetworkRequest) -> None:
     prefix, gateway = request.subnet.prefix, request.gateway
-    if gateway is not None and (
-        gateway not in prefix or gateway in (prefix.network_address, prefix.broadcast_address)
-    ):
+    if gateway is not None and (gateway not in prefix or gateway in (prefix.network_address, prefix.broadcast_address)):
         raise InvalidError(f"gateway {gateway} of network {request.key} is no host address of {prefix}")
     if request.gateway_v6 is None:
         return
@@ -186,11 +180,7 @@ def _check_overlaps(request: NetworkRequest, networks: Iterable[Network]) -> Non
                 f"subnet {request.subnet.text} of network {request.key} overlaps "
                 f"subnet {other.subnet.text} of network {other.key}"
             )
-        if (
-            request.subnet_v6
-            and other.subnet_v6
-            and request.subnet_v6.prefix.overlaps(other.subnet_v6.prefix)
-        ):
+        if request.subnet_v6 and other.subnet_v6 and request.subnet_v6.prefix.overlaps(other.subnet_v6.prefix):
             raise ConflictError(
                 f"IPv6 subnet {request.subnet_v6.text} of network {request.key} overlaps "
                 f"IPv6 subnet {other.subnet_v6.text} of network {other.key}"

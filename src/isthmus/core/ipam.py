@@ -119,9 +119,7 @@ def usable_v6(network: Network) -> Pool:
     return Pool(int(prefix.network_address) + 1, int(prefix.broadcast_address), gateway)
 
 
-def next_free(
-    network: Network, claimed: Container[Address], cursor: AllocationCursor | None = None
-) -> IPv4Address:
+def next_free(network: Network, claimed: Container[Address], cursor: AllocationCursor | None = None) -> IPv4Address:
     """The first address above the last one given that nobody holds, wrapping once; the lowest where none was.
 
     Raises:
@@ -134,9 +132,7 @@ def next_free(
     raise ExhaustedError(f"address exhaustion in subnet {network.subnet.text} of network {network.key}")
 
 
-def next_free_v6(
-    network: Network, claimed: Container[Address], cursor: AllocationCursor | None = None
-) -> IPv6Address:
+def next_free_v6(network: Network, claimed: Container[Address], cursor: AllocationCursor | None = None) -> IPv6Address:
     """As `next_free`, for the IPv6 subnet.
 
     Raises:

@@ -223,9 +223,7 @@ class NodeLease:
     identity: str
 
 
-Record = (
-    Settings | Tenant | Network | TagOwner | Endpoint | AddressClaim | AllocationCursor | Node | NodeLease
-)
+Record = Settings | Tenant | Network | TagOwner | Endpoint | AddressClaim | AllocationCursor | Node | NodeLease
 
 
 def mac_of(address: IPv4Address) -> Mac:

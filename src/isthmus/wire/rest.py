@@ -86,9 +86,7 @@ def tenant_body(tenant: Tenant, networks: Iterable[Network] = ()) -> TenantBody:
     """A tenant as an answer shows it; `networks` are its own."""
     keys = sorted(str(network.key) for network in networks)
     sets = {"Networks": {key: Link(type="network", key=key) for key in keys}} if keys else {}
-    return TenantBody(
-        key=tenant.name, tenantName=tenant.name, defaultNetwork=tenant.default_network, link_sets=sets
-    )
+    return TenantBody(key=tenant.name, tenantName=tenant.name, defaultNetwork=tenant.default_network, link_sets=sets)
 
 
 def network_body(network: Network) -> NetworkBody:

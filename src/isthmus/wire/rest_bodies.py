@@ -79,7 +79,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    key: str = Field("", description="The object's key, set by the server.")
+    key: str = Field(default="", description="The object's key, set by the server.")
     link_sets: dict[str, dict[str, Link]] = Field(default_factory=dict, serialization_alias="link-sets")
     links: dict[str, Link] = Field(default_factory=dict)
 
@@ -96,16 +96,16 @@ class NetworkBody(Body):
 
     tenantName: Name = ""
     networkName: Name = ""
-    cfgdTag: Annotated[str, AfterValidator(_label)] = Field("", description="A label of the operator's.")
-    encap: Annotated[str, _one_of(*Encap)] = Field("", description="vlan or vxlan.")
-    gateway: Annotated[str, AfterValidator(_ipv4)] = Field("", description="IPv4, within the subnet.")
-    ipv6Gateway: Annotated[str, AfterValidator(_ipv6)] = Field("", description="IPv6, within ipv6Subnet.")
-    ipv6Subnet: str = Field("", description="IPv6/LEN, LEN 1 to 127.")
-    nwType: Annotated[str, _one_of(*NetworkType)] = Field("", description="data (where absent) or infra.")
+    cfgdTag: Annotated[str, AfterValidator(_label)] = Field(default="", description="A label of the operator's.")
+    encap: Annotated[str, _one_of(*Encap)] = Field(default="", description="vlan or vxlan.")
+    gateway: Annotated[str, AfterValidator(_ipv4)] = Field(default="", description="IPv4, within the subnet.")
+    ipv6Gateway: Annotated[str, AfterValidator(_ipv6)] = Field(default="", description="IPv6, within ipv6Subnet.")
+    ipv6Subnet: str = Field(default="", description="IPv6/LEN, LEN 1 to 127.")
+    nwType: Annotated[str, _one_of(*NetworkType)] = Field(default="", description="data (where absent) or infra.")
     pktTag: Annotated[int, AfterValidator(_tag)] = Field(
-        0, description="The VLAN id or VNI that was asked for; 0 is any."
+        default=0, description="The VLAN id or VNI that was asked for; 0 is any."
     )
-    subnet: str = Field("", description="A.B.C.D/LEN or A.B.C.D-E.F.G.H/LEN, LEN 8 to 31.")
+    subnet: str = Field(default="", description="A.B.C.D/LEN or A.B.C.D-E.F.G.H/LEN, LEN 8 to 31.")
 
 
 class GlobalBody(Body):
@@ -115,23 +115,23 @@ class GlobalBody(Body):
     arpMode: str = ""
     fwdMode: str = ""
     networkInfraType: str = ""
-    vlans: str = Field("", description="The VLAN ids that networks may have.")
-    vxlans: str = Field("", description="The VNIs that networks may have.")
+    vlans: str = Field(default="", description="The VLAN ids that networks may have.")
+    vxlans: str = Field(default="", description="The VNIs that networks may have.")
 
 
 class EndpointOper(BaseModel):
     """A container's leg into a network."""
 
     containerName: str = ""
-    endpointGroupKey: str = Field("", description="group:tenant")
+    endpointGroupKey: str = Field(default="", description="group:tenant")
     endpointID: str = ""
-    homingHost: str = Field("", description="The node that the container runs on.")
-    intfName: str = Field("", description="The host's end of its link.")
+    homingHost: str = Field(default="", description="The node that the container runs on.")
+    intfName: str = Field(default="", description="The host's end of its link.")
     ipAddress: list[str] = Field(default_factory=list, description="IPv4, then IPv6 where there is one.")
     macAddress: str = ""
-    network: str = Field("", description="network.tenant")
-    serviceName: str = Field("", description="Its group.")
-    vtepIP: str = Field("", description="The tunnel address of its node.")
+    network: str = Field(default="", description="network.tenant")
+    serviceName: str = Field(default="", description="Its group.")
+    vtepIP: str = Field(default="", description="The tunnel address of its node.")
 
 
 class NodeOper(BaseModel):
@@ -139,21 +139,21 @@ class NodeOper(BaseModel):
 
     name: str
     ready: bool = Field(description="Whether its kernel and engine hold the network as it stands.")
-    problem: str = Field("", description="Why it does not.")
+    problem: str = Field(default="", description="Why it does not.")
 
 
 class NetworkOper(BaseModel):
     """A network's state."""
 
-    allocatedAddressesCount: int = Field(0, description="IPv4 addresses held: containers, leases, gateway.")
-    allocatedIPAddresses: str = Field("", description="The same, as 10.1.1.1-10.1.1.3, 10.1.1.9")
-    availableIPAddresses: str = Field("", description="IPv4 addresses that may be given.")
+    allocatedAddressesCount: int = Field(default=0, description="IPv4 addresses held: containers, leases, gateway.")
+    allocatedIPAddresses: str = Field(default="", description="The same, as 10.1.1.1-10.1.1.3, 10.1.1.9")
+    availableIPAddresses: str = Field(default="", description="IPv4 addresses that may be given.")
     endpoints: list[EndpointOper] = Field(default_factory=list)
-    externalPktTag: int = Field(0, description="The VNI or VLAN id on the wire.")
-    networkTag: str = Field("", description="network.tenant, or the label.")
+    externalPktTag: int = Field(default=0, description="The VNI or VLAN id on the wire.")
+    networkTag: str = Field(default="", description="network.tenant, or the label.")
     nodes: list[NodeOper] = Field(default_factory=list)
     numEndpoints: int = 0
-    pktTag: int = Field(0, description="As externalPktTag: there is no local VLAN.")
+    pktTag: int = Field(default=0, description="As externalPktTag: there is no local VLAN.")
 
 
 class TenantOper(BaseModel):

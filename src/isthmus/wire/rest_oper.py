@@ -35,9 +35,7 @@ def tenant_oper(world: World, tenant: TenantName) -> TenantOper:
     )
     shown = [network_oper(world, network) for network in networks]
     endpoints = [endpoint for network in shown for endpoint in network.endpoints]
-    return TenantOper(
-        totalEndpoints=len(endpoints), totalNetworks=len(networks), endpoints=endpoints, networks=shown
-    )
+    return TenantOper(totalEndpoints=len(endpoints), totalNetworks=len(networks), endpoints=endpoints, networks=shown)
 
 
 def global_oper(networks: int, owners_by_encap: Mapping[Encap, Iterable[Tag]]) -> GlobalOper:

@@ -1,0 +1,1 @@
+"""netctl: the operator's command line. It speaks REST to netmaster and knows nothing else."""

@@ -1,0 +1,104 @@
+"""netctl's start: finds the command, runs it, and turns what went wrong into text and exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from isthmus import __version__
+from isthmus.core.errors import InvalidError
+from isthmus.netctl import networks, tenants, version
+from isthmus.netctl.client import DEFAULT_MASTER, BadMasterError, Client, RefusedError, UnreachableError
+from isthmus.netctl.command import Call, Command, FailedError, UsageError
+from isthmus.netctl.output import complain
+from isthmus.netctl.targets import HELP, Target, find, help_text
+from isthmus.wire.goflags import Flag, Kind, Parsed, parse, parse_leading
+
+OK, WRONG_USAGE, FAILED, LOCAL_FAILURE = 0, 1, 3, 4
+
+ROOT = Command(
+    ("netctl",),
+    "Networks and tenants for containers",
+    flags=(
+        Flag(("netmaster",), f"URL of the master, also from $NETMASTER (default: {DEFAULT_MASTER})"),
+        Flag(("insecure",), "Do not check the master's certificate, also from $INSECURE", Kind.SWITCH),
+        HELP,
+        Flag(("version", "v"), "Show this program's version", Kind.SWITCH),
+    ),
+    subcommands=(networks.COMMAND, tenants.COMMAND, version.COMMAND),
+)
+
+
+def main() -> None:
+    """Run the command that the words of the command line say."""
+    if "_ARGCOMPLETE" in os.environ:
+        from isthmus.netctl.completion import complete
+
+        complete(ROOT)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """The exit code of the command that `words` say; its output goes to stdout and stderr."""
+    try:
+        leading = parse_leading(ROOT.flags, words)
+    except InvalidError as error:
+        return _incorrect(error, Target((), ROOT))
+    if leading.is_on("version"):
+        print(f"netctl version {__version__}")
+        return OK
+    target = find(ROOT, leading.positionals)
+    if target.unknown:
+        return _wrong(f"unknown command: {' '.join(('netctl', *target.path, target.unknown))}", target)
+    try:
+        parsed = parse((*target.command.flags, HELP), target.words)
+    except InvalidError as error:
+        return _incorrect(error, target)
+    if target.command.run is None or any(each.is_on("help") for each in (leading, parsed)):
+        print(help_text(target), end="")
+        return OK
+    return _act(target, parsed, leading)
+
+
+def _act(target: Target, parsed: Parsed, leading: Parsed) -> int:
+    assert target.command.run is not None
+    try:
+        target.command.run(Call(parsed, _client(leading)))
+        sys.stdout.flush()
+    except UsageError as error:
+        return _wrong(str(error), target)
+    except (BadMasterError, UnreachableError, RefusedError, FailedError, OSError) as error:
+        complain(str(error))
+        return _exit_code(error)
+    return OK
+
+
+def _exit_code(error: Exception) -> int:
+    match error:
+        case BadMasterError():
+            return WRONG_USAGE
+        case FailedError():
+            return error.exit_code
+        case OSError():
+            return LOCAL_FAILURE
+        case _:
+            return FAILED
+
+
+def _client(leading: Parsed) -> Client:
+    is_insecure = leading.is_on("insecure") or os.environ.get("INSECURE", "").lower() in ("1", "t", "true")
+    return Client(leading.text("netmaster") or os.environ.get("NETMASTER", ""), is_insecure=is_insecure)
+
+
+def _incorrect(error: InvalidError, target: Target) -> int:
+    print("Incorrect Usage.\n")
+    return _wrong(str(error), target)
+
+
+def _wrong(text: str, target: Target) -> int:
+    print(help_text(target), end="", flush=True)
+    complain(text)
+    return WRONG_USAGE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a command is, and how it ends when it cannot go on."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from isthmus.netctl.client import Client
+from isthmus.wire.goflags import Flag, Kind, Parsed
+
+
+class UsageError(Exception):
+    """The command line is wrong: the text goes to stderr, the command's help to stdout. Exit code 1."""
+
+
+class FailedError(Exception):
+    """The command could not be done. `exit_code` is 2 where the version cannot be asked for, else 3."""
+
+    def __init__(self, text: str, exit_code: int = 3) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class Call(NamedTuple):
+    """A command as it was called, and the master to ask."""
+
+    parsed: Parsed
+    client: Client
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the command is about."""
+        return self.parsed.text("tenant")
+
+    def only_argument(self, missing: str) -> str:
+        """The one positional word.
+
+        Raises:
+            UsageError: there is none (`missing` says so), or more than one.
+        """
+        words = self.parsed.positionals
+        if len(words) == 1:
+            return words[0]
+        raise UsageError("More arguments than required" if words else missing)
+
+    def no_arguments(self) -> None:
+        """See that there is no positional word.
+
+        Raises:
+            UsageError: there is.
+        """
+        if self.parsed.positionals:
+            raise UsageError("More arguments than required")
+
+
+class Command(NamedTuple):
+    """A word of the command line: one with `run` acts, one without has `subcommands`."""
+
+    names: tuple[str, ...]
+    summary: str
+    arguments: str = ""
+    flags: tuple[Flag, ...] = ()
+    run: Callable[[Call], None] | None = None
+    subcommands: tuple["Command", ...] = ()
+
+    def find(self, name: str) -> "Command | None":
+        """The subcommand of that name or alias."""
+        return next((each for each in self.subcommands if name in each.names), None)
+
+    def leaves(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], "Command"]]:
+        """Every command below that acts, with the words that lead to it."""
+        for each in self.subcommands:
+            words = (*path, each.names[0])
+            if each.run:
+                yield words, each
+            yield from each.leaves(words)
+
+
+TENANT = Flag(("tenant", "t"), "Name of the tenant", default="default")
+ALL = Flag(("all", "a"), "List what all tenants have", Kind.SWITCH)
+JSON = Flag(("json", "j"), "Print the objects as JSON", Kind.SWITCH)
+QUIET = Flag(("quiet", "q"), "Print the names only", Kind.SWITCH)

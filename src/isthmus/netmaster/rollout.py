@@ -1,0 +1,78 @@
+"""What the nodes make of a change: who has applied it, who has not, and why."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from isthmus.core.model import EngineState, NetworkKey, NodeName
+from isthmus.core.world import World
+from isthmus.edge.store import Store
+from isthmus.netmaster.reading import world_of
+from isthmus.wire import keys
+from isthmus.wire.rest_bodies import NodeOper
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The nodes that have not yet applied a change, and those that cannot, each with its reason."""
+
+    pending: tuple[NodeName, ...] = ()
+    problems: Mapping[NodeName, str] = field(default_factory=dict)
+
+    @property
+    def unready(self) -> tuple[NodeName, ...]:
+        """All nodes that do not hold it."""
+        return tuple(sorted({*self.pending, *self.problems}))
+
+
+def rollout(world: World, key: NetworkKey, revision: int) -> Rollout:
+    """How far the write to a network at `revision` has come on the nodes that are alive and have an engine.
+
+    A problem counts only from a node that has seen the write: an older one may be an earlier network's.
+    """
+    nodes = [world.nodes[name] for name in sorted(world.leases) if name in world.nodes]
+    serving = [node for node in nodes if node.engine is EngineState.READY]
+    thing = f"network {key}"
+    return Rollout(
+        tuple(node.name for node in serving if node.applied_revision < revision),
+        {
+            node.name: node.problems[thing]
+            for node in serving
+            if node.applied_revision >= revision and thing in node.problems
+        },
+    )
+
+
+async def settled(store: Store, key: NetworkKey, revision: int, deadline_s: float) -> Rollout:
+    """The rollout when no node is pending, a node cannot, or the deadline has passed.
+
+    Raises:
+        StoreUnavailableError: etcd does not answer.
+    """
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + deadline_s
+    while True:
+        state = rollout(world_of(await store.read(prefixes=(keys.NODES,))), key, revision)
+        if not state.pending or state.problems or loop.time() >= end_s:
+            return state
+        await asyncio.sleep(_POLL_S)
+
+
+def node_states(world: World, key: NetworkKey, revision: int) -> list[NodeOper]:
+    """What every node, alive or not, makes of a network that was written at `revision`."""
+    return [_node_state(world, name, key, revision) for name in sorted(world.nodes)]
+
+
+def _node_state(world: World, name: NodeName, key: NetworkKey, revision: int) -> NodeOper:
+    node = world.nodes[name]
+    if name not in world.leases:
+        problem = "unreachable: its netplugin does not run, or cannot reach etcd"
+    elif node.engine is not EngineState.READY:
+        problem = "its container engine does not answer"
+    elif node.applied_revision < revision:
+        problem = "not yet applied"
+    else:
+        problem = node.problems.get(f"network {key}", "")
+    return NodeOper(name=name, ready=not problem, problem=problem)

@@ -1,0 +1,181 @@
+"""What netctl does without a master: help, usage, and connections that fail."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from isthmus import __version__
+from isthmus.netctl.__main__ import ROOT, run
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Netctl = Callable[..., Done]
+
+
+@pytest.fixture
+def netctl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Netctl:
+    """Runs netctl with a master that is not there, or another."""
+    monkeypatch.delenv("INSECURE", raising=False)
+
+    def call(*words: str, master: str = NOBODY) -> Done:
+        monkeypatch.setenv("NETMASTER", master)
+        return Done(run(words), *capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("line", "first_line"),
+    [
+        ("", "netctl - Networks and tenants for containers"),
+        ("help", "netctl - Networks"),
+        ("-h", "netctl - Networks"),
+        ("--help", "netctl - Networks"),
+        ("net", "netctl net - Networks"),
+        ("network", "netctl network - Networks"),
+        ("net -h", "netctl net - Networks"),
+        ("net help", "netctl net - Networks"),
+        ("help net", "netctl net - Networks"),
+        ("net help create", "netctl net create - Create a network"),
+        ("net create --help", "netctl net create - Create a network"),
+        ("net create foo -h", "netctl net create - Create a network"),
+        ("tenant ls -help", "netctl tenant ls - List the tenants"),
+    ],
+)
+def test_help_is_where_it_is_looked_for(netctl: Netctl, line: str, first_line: str) -> None:
+    done = netctl(*line.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n")[1].strip().startswith(first_line)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("net create", "Network name required"),
+        ("net create a b -s 10.1.1.0/24", "More arguments than required"),
+        ("net create a", "Subnet is required"),
+        ("net create a -s 10.1.1.0/24 -g 10.1.1", "Invalid gateway - Enter in A.B.C.D format"),
+        ("net create a -s 10.1.1.0/24 -g6 10.1.1.1", "Invalid IPv6 gateway"),
+        ("net rm", "Network name required"),
+        ("net inspect a b", "More arguments than required"),
+        ("net ls a", "More arguments than required"),
+        ("tenant create", "Tenant name required"),
+        ("tenant rm a b", "More arguments than required"),
+        ("tenant inspect", "Tenant name required"),
+        ("tenant ls a", "More arguments than required"),
+        ("version now", "More arguments than required"),
+        ("bananas", "unknown command: netctl bananas"),
+        ("net bananas", "unknown command: netctl net bananas"),
+    ],
+)
+def test_wrong_usage_exits_with_1_and_shows_the_help(netctl: Netctl, line: str, text: str) -> None:
+    done = netctl(*line.split())
+    assert done.returncode == 1
+    assert f'level=error msg="{text}' in done.stderr
+    assert done.stdout.startswith("NAME:\n   netctl")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("net ls -x", "not defined: -x"),
+        ("net ls -aq", "not defined: -aq"),
+        ("net create a -p x -s 10.1.1.0/24", 'invalid value \\"x\\" for option -p'),
+        ("--nonsense net ls", "not defined: -nonsense"),
+        ("net create -t", "needs a value: -t"),
+    ],
+)
+def test_a_wrong_option_exits_with_1_and_says_incorrect_usage(netctl: Netctl, line: str, text: str) -> None:
+    done = netctl(*line.split())
+    assert done.returncode == 1
+    assert done.stdout.startswith("Incorrect Usage.\n\nNAME:\n   netctl")
+    assert text in done.stderr
+
+
+def test_a_master_that_does_not_answer_exits_with_3_and_2_for_its_version(netctl: Netctl) -> None:
+    for line, code in ((["net", "ls"], 3), (["version"], 2)):
+        done = netctl(*line)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert f"Error connecting to netmaster {NOBODY}: Connection refused" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["netmaster:9999", "ftp://netmaster", "http://", "http://a:port"])
+def test_a_url_that_is_none_exits_with_1(netctl: Netctl, url: str) -> None:
+    for done in (netctl("net", "ls", master=url), netctl("--netmaster", url, "net", "ls")):
+        assert done.returncode == 1
+        assert "Error connecting to netmaster" in done.stderr
+
+
+def test_people_get_the_short_form_of_an_error(netctl: Netctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert netctl("net", "rm").stderr == "ERRO[0000] Network name required\n"
+
+
+def test_the_option_goes_before_the_environment(netctl: Netctl) -> None:
+    done = netctl("-netmaster=http://127.0.0.1:2", "net", "ls")
+    assert "http://127.0.0.1:2:" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["-v", "--version", "-version"])
+def test_its_own_version_needs_no_master(netctl: Netctl, word: str) -> None:
+    assert netctl(word).stdout == f"netctl version {__version__}\n"
+
+
+def test_completion_knows_the_commands_and_their_options(tmp_path: Path) -> None:
+    def complete(line: str) -> set[str]:
+        answer = tmp_path / "answer"
+        shell = {
+            "_ARGCOMPLETE": "1",
+            "_ARGCOMPLETE_IFS": "\n",
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+            "COMP_TYPE": "9",
+        }
+        subprocess.run([sys.executable, "-m", "isthmus.netctl"], env=os.environ | shell, check=True)
+        return {word.strip() for word in answer.read_text().split("\n")}
+
+    assert {"net", "network", "tenant", "version"} <= complete("netctl ")
+    assert complete("netctl net c") == {"create"}
+    assert {"--subnet", "--subnetv6"} <= complete("netctl net create --subnet")
+
+
+def test_every_command_has_a_summary_and_no_option_two_meanings() -> None:
+    for path, command in ROOT.leaves():
+        names = [name for flag in command.flags for name in flag.names]
+        assert len(names) == len(set(names)), path
+        assert command.summary
+
+
+def test_it_starts_without_the_heavy_libraries() -> None:
+    probe = "import sys, isthmus.netctl.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    heavy = {
+        "pydantic",
+        "http.client",
+        "dataclasses",
+        "asyncio",
+        "grpc",
+        "aiohttp",
+        "fastapi",
+        "structlog",
+        "rich",
+        "argparse",
+        "argcomplete",
+    }
+    assert heavy & set(done.stdout.split()) == set()

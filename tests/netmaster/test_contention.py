@@ -1,0 +1,76 @@
+"""Two netmasters at once: what may be only once is only once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from isthmus.core.model import Network, TagOwner
+from isthmus.edge.store import Store
+from isthmus.netmaster.reading import only
+from isthmus.wire import keys
+
+if TYPE_CHECKING:
+    from tests.netmaster.conftest import Master
+
+pytestmark = pytest.mark.root
+
+CREATORS = 8
+
+
+async def create_all(masters: tuple[Master, Master], wishes: list[tuple[str, str]]) -> list[int]:
+    """The statuses of networks posted at once, to the one netmaster and the other in turn."""
+    posts = (
+        asyncio.to_thread(masters[number % 2].post_network, key, subnet) for number, (key, subnet) in enumerate(wishes)
+    )
+    return [reply.status for reply in await asyncio.gather(*posts)]
+
+
+async def test_of_eight_overlapping_subnets_exactly_one_wins(masters: tuple[Master, Master], store: Store) -> None:
+    for turn in range(10):
+        wishes = [(f"default:n{turn}-{each}", f"10.{turn}.{each}.0/16") for each in range(CREATORS)]
+        assert Counter(await create_all(masters, wishes)) == {200: 1, 409: CREATORS - 1}
+    snapshot = await store.read(prefixes=(keys.ROOT,))
+    assert len(only(Network, snapshot)) == len(only(TagOwner, snapshot)) == 10
+
+
+async def test_no_vni_is_given_twice(masters: tuple[Master, Master], store: Store) -> None:
+    for tenant in ("red", "blue"):
+        masters[0].post_tenant(tenant)
+    wishes = [
+        (f"{tenant}:n{each}", f"10.{each}.0.0/16") for each in range(CREATORS) for tenant in ("red", "blue", "default")
+    ]
+    assert set(await create_all(masters, wishes)) == {200}
+    networks = only(Network, await store.read(prefixes=(keys.NETWORKS,)))
+    assert sorted(each.tag for each in networks) == list(range(1, len(wishes) + 1))
+
+
+async def test_one_of_two_wishes_for_a_tag_wins_and_the_same_network_twice_is_one(
+    masters: tuple[Master, Master], store: Store
+) -> None:
+    same = [("default:same", "10.200.0.0/16")] * CREATORS
+    assert await create_all(masters, same) == [200] * CREATORS
+    assert len(only(TagOwner, await store.read(prefixes=(keys.ROOT,)))) == 1
+    replies = await asyncio.gather(
+        *(
+            asyncio.to_thread(masters[each % 2].post_network, f"default:t{each}", f"10.{each}.0.0/16", pktTag=77)
+            for each in range(CREATORS)
+        )
+    )
+    assert Counter(reply.status for reply in replies) == {200: 1, 409: CREATORS - 1}
+
+
+async def test_a_tenant_is_not_deleted_under_a_network_being_created(
+    masters: tuple[Master, Master], store: Store
+) -> None:
+    for turn in range(10):
+        name = f"t{turn}"
+        masters[0].post_tenant(name)
+        created, deleted = await asyncio.gather(
+            asyncio.to_thread(masters[0].post_network, f"{name}:net", "10.1.1.0/24"),
+            asyncio.to_thread(masters[1].ask, "DELETE", f"/api/v1/tenants/{name}/"),
+        )
+        assert (created.status, deleted.status) in {(200, 409), (404, 200)}

@@ -1,0 +1,171 @@
+"""netctl against a real netmaster: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from isthmus import __version__
+from isthmus.core.model import (
+    Endpoint,
+    EndpointId,
+    EngineState,
+    NetworkKey,
+    NetworkName,
+    Node,
+    NodeLease,
+    NodeName,
+    TenantName,
+    mac_of,
+)
+from isthmus.edge.store import Put, Store
+from isthmus.wire import keys
+
+if TYPE_CHECKING:
+    from tests.netmaster.conftest import Master
+
+pytestmark = pytest.mark.root
+
+Netctl = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def netctl(master: Master) -> Netctl:
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "isthmus.netctl", *line.split()]
+        environment = os.environ | {"NETMASTER": master.url}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+    return run
+
+
+def test_the_tutorials_networks(netctl: Netctl) -> None:
+    transcript = [
+        ("net create --subnet=10.1.2.0/24 contiv-net", "Creating network default:contiv-net\n"),
+        (
+            "net ls",
+            "Tenant   Network     Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
+            "------   -------     -------  ----------  ----------  -------      ------\n"
+            "default  contiv-net  data     vxlan       0           10.1.2.0/24  \n",
+        ),
+        ("tenant create blue", "Creating tenant: blue\n"),
+        ("tenant ls", "Name     \n------   \nblue     \ndefault  \n"),
+        ("net create -t blue --subnet=10.1.2.0/24 contiv-net", "Creating network blue:contiv-net\n"),
+        (
+            "net ls -t blue",
+            "Tenant  Network     Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
+            "------  -------     -------  ----------  ----------  -------      ------\n"
+            "blue    contiv-net  data     vxlan       0           10.1.2.0/24  \n",
+        ),
+        ("net create -p 112 -e vlan -s 10.1.3.0/24 contiv-vlan", "Creating network default:contiv-vlan\n"),
+        (
+            "net ls",
+            "Tenant   Network      Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
+            "------   -------      -------  ----------  ----------  -------      ------\n"
+            "default  contiv-net   data     vxlan       0           10.1.2.0/24  \n"
+            "default  contiv-vlan  data     vlan        112         10.1.3.0/24  \n",
+        ),
+        ("net rm contiv-vlan", "Deleting network default:contiv-vlan\n"),
+        ("net delete -t blue contiv-net", "Deleting network blue:contiv-net\n"),
+        ("tenant rm blue", "Deleting tenant blue\n"),
+        ("net ls -a -q", "contiv-net\n"),
+        ("tenant ls -q", "default\n"),
+    ]
+    for line, printed in transcript:
+        done = netctl(line)
+        assert (line, done.stdout, done.stderr, done.returncode) == (line, printed, "", 0)
+
+
+def test_wide_lists_have_three_columns_more(netctl: Netctl) -> None:
+    netctl("net create n -s 10.1.1.0/24 -g 10.1.1.254 -s6 2001:db8::/64 -g6=2001:db8::1 -tag=mine")
+    assert netctl("net ls -w").stdout == (
+        "Tenant   Network  Nw Type  Encap type  Packet tag  Subnet       Gateway     IPv6Subnet     IPv6Gateway  Cfgd Tag\n"  # noqa: E501
+        "------   -------  -------  ----------  ----------  -------      ------      ----------     -----------  ---------\n"  # noqa: E501
+        "default  n        data     vxlan       0           10.1.1.0/24  10.1.1.254  2001:db8::/64  2001:db8::1  mine\n"
+    )
+
+
+def test_lists_keep_to_the_tenant_unless_all_are_wanted(netctl: Netctl) -> None:
+    netctl("tenant create blue")
+    netctl("net create -t blue -s 10.1.1.0/24 b")
+    netctl("net create -s 10.1.1.0/24 d")
+    assert netctl("net ls -q").stdout == "d\n"
+    assert netctl("net ls -q -t blue").stdout == "b\n"
+    assert netctl("net list --quiet --all").stdout == "b\nd\n"
+    keys_listed = [each["key"] for each in json.loads(netctl("net ls -a -j -q").stdout)]
+    assert keys_listed == ["blue:b", "default:d"]
+
+
+def test_json_is_indented_by_two(netctl: Netctl) -> None:
+    assert netctl("net ls -j").stdout == "[]\n"
+    listed = netctl("tenant ls --json").stdout
+    assert listed.startswith('[\n  {\n    "key": "default",\n    "tenantName": "default",\n')
+    inspected = netctl("tenant inspect default").stdout
+    assert list(json.loads(inspected)) == ["Config", "Oper"]
+    assert inspected.startswith('{\n  "Config": {\n    "key": "default"')
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "net create foo -subnet=10.1.1.0/24 -encap=vlan -p=7",
+        "net create -subnet 10.1.1.0/24 --encap vlan -pkt-tag 7 foo",
+        "network create --subnet=10.1.1.0/24 foo -e=vlan --pkt-tag=0x7",
+    ],
+)
+def test_every_way_to_write_an_option_makes_the_same_network(netctl: Netctl, line: str) -> None:
+    assert netctl(line).returncode == 0
+    config = json.loads(netctl("net inspect foo").stdout)["Config"]
+    assert (config["subnet"], config["encap"], config["pktTag"]) == ("10.1.1.0/24", "vlan", 7)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("net create -t red -s 10.1.1.0/24 foo", "tenant red not found"),
+        ("net ls -t red -a", "tenant red not found"),
+        ("net inspect foo", "network default:foo not found"),
+        ("net rm foo", "network default:foo not found"),
+        ("tenant rm red", "tenant red not found"),
+        ("tenant rm default", "tenant default cannot be deleted: it is always there"),
+        ("net create -s 10.1.1.0/33 foo", 'subnet \\"10.1.1.0/33\\": the prefix length 33 is not in 8 to 31'),
+        ("tenant create a_b", "tenantName"),
+    ],
+)
+def test_the_masters_refusal_is_one_record_on_stderr_and_exit_code_3(netctl: Netctl, line: str, text: str) -> None:
+    done = netctl(line)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f'level=error msg="{text}' in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_network_in_use_is_kept_and_its_users_are_named(netctl: Netctl, store: Store) -> None:
+    netctl("net create -s 10.1.1.0/24 net")
+    address = IPv4Address("10.1.1.1")
+    key = NetworkKey(TenantName("default"), NetworkName("net"))
+    user = Endpoint(EndpointId("e" * 64), key, NodeName("node1"), mac_of(address), address, container="web")
+    await store.commit((), (Put(keys.key_of(user), keys.render(user)),))
+    done = netctl("net rm net")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "network default:net is in use by 1 container: web (10.1.1.1 on node1)" in done.stderr
+
+
+async def test_nodes_that_do_not_follow_are_a_warning(netctl: Netctl, store: Store) -> None:
+    silent = Node(NodeName("node2"), IPv4Address("192.168.2.11"), "0", EngineState.READY)
+    records = (silent, NodeLease(silent.name, "host"))
+    await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in records])
+    done = netctl("net create -s 10.1.1.0/24 net")
+    assert (done.returncode, done.stdout) == (0, "Creating network default:net\n")
+    assert 'level=warning msg="network default:net: not yet so on node2"' in done.stderr
+
+
+def test_both_versions_are_shown(netctl: Netctl) -> None:
+    lines = f"Version: {__version__}\nGitCommit: \nBuildTime: \n"
+    assert netctl("version").stdout == f"Client Version:\n{lines}\nServer Version:\n{lines}"
