@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
@@ -21,11 +22,13 @@ from isthmus.edge.sandbox import NameService
 from isthmus.edge.server import listen_unix
 from isthmus.edge.store import Store
 from isthmus.netplugin.agent import Agent, Edges
+from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.netplugin.options import FLAGS, IGNORED, Options, parse_words, read_options
 from isthmus.wire.goflags import usage
 
 EXIT_CONFIGURATION = 22  # Contiv's
 LOCK = Path("/run/isthmus/netplugin.lock")
+NETWORK_IDS = Path("/var/lib/isthmus/docker-networks.json")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -55,6 +58,7 @@ def _run(options: Options, ignored: Sequence[str]) -> int:
         return 1
     code = 0
     try:
+        _allow_files()
         with _only_instance():
             asyncio.run(_serve(options))
     except* (IsthmusError, EdgeError, OSError) as group:
@@ -69,6 +73,12 @@ def _reasons(error: BaseException) -> Iterator[str]:
             yield from _reasons(each)
     else:
         yield str(error)
+
+
+def _allow_files() -> None:
+    """Each sandbox takes four descriptors, so the usual soft limit would end at some 250 containers."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager
@@ -99,7 +109,8 @@ async def _serve(options: Options) -> None:
         stack.push_async_callback(kernel.close)
         stack.push_async_callback(names.close)
         log.info("netplugin started", version=__version__, node=options.node, store=str(options.endpoints))
-        await Agent(Edges(store, engine, kernel, names), options, log).run(listening, stop)
+        network_ids = NetworkIds(NETWORK_IDS, log)
+        await Agent(Edges(store, engine, kernel, names, network_ids), options, log).run(listening, stop)
 
 
 if __name__ == "__main__":

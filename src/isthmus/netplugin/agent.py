@@ -25,6 +25,7 @@ from isthmus.netplugin.ledger import Ledger
 from isthmus.netplugin.membership import Membership, Report
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.name_turns import NameBook, NameTurns
+from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.netplugin.options import Options, address_of_host_name
 from isthmus.netplugin.plugin import plugin_app
 
@@ -40,6 +41,7 @@ class Edges:
     engine: Engine
     kernel: Kernel
     names: NameService
+    network_ids: NetworkIds
 
 
 class Agent:
@@ -53,7 +55,7 @@ class Agent:
         self._seat: Seat | None = None
         self._mirror = Mirror(edges.store, log)
         self._kernel_turns = KernelTurns(edges.kernel, signals.moved, log)
-        self._engine_turns = EngineTurns(edges.engine, self._mirror, signals, log)
+        self._engine_turns = EngineTurns(edges.engine, self._mirror, edges.network_ids, signals, log)
         self._name_turns = NameTurns(edges.names, NameBook(options.node), log)
         self._report = Report(edges.store, self._node, signals.moved, log)
         self._ledger = Ledger(edges.store, self._mirror, options.node)
@@ -100,7 +102,7 @@ class Agent:
             self._ledger,
             self._kernel_turns,
             self._edges.engine,
-            self._engine_turns.network_keys,
+            self._edges.network_ids,
         )
         return plugin_app(driver, self._explain, self._log)
 

@@ -6,13 +6,16 @@ Sources: libnetwork docs/remote.md and docs/ipam.md; the order and quirks of cal
 from dataclasses import dataclass
 
 from isthmus.core.datapath import container_link_name
-from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
+from isthmus.core.errors import ConflictError, EdgeError, InvalidError, NotFoundError
 from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NetworkKey, NodeName, mac_of
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.kernel_turns import KernelTurns
 from isthmus.netplugin.ledger import Ledger, network_of
 from isthmus.netplugin.mirror import Mirror
+from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire import docker
+
+_NAME_DEADLINE_S = 2.0  # an engine that is starting restarts its containers first, and answers nobody until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,7 @@ class Driver:
     ledger: Ledger
     kernel: KernelTurns
     engine: Engine
-    network_keys: dict[
-        docker.DockerNetworkId, NetworkKey
-    ]  # by Docker's network id; learnt lazily, never forgotten while we run
+    network_ids: NetworkIds
 
     async def request_pool(self, request: docker.RequestPool) -> bytes:
         """Tell an engine which addresses a network of ours has."""
@@ -67,7 +68,7 @@ class Driver:
 
     async def delete_network(self, request: docker.DeleteNetwork) -> bytes:
         """Forget which network the id stood for."""
-        self.network_keys.pop(request.network_id, None)
+        self.network_ids.forget(request.network_id)
         return docker.OK
 
     async def create_endpoint(self, request: docker.CreateEndpoint) -> bytes:
@@ -99,8 +100,7 @@ class Driver:
     async def join(self, request: docker.Join) -> bytes:
         """Name the sandbox, wait until the kernel has the leg, and hand its inner end to the engine."""
         endpoint = await self._endpoint(request.network_id, request.endpoint_id)
-        names = await self.engine.containers_of(request.network_id)
-        container = names.get(endpoint.id, "")
+        container = await self._container(request.network_id, endpoint.id)
         revision = await self.ledger.join(endpoint, container, request.sandbox)
         await self.kernel.applied(revision)
         self.kernel.check_leg(endpoint)
@@ -150,12 +150,22 @@ class Driver:
         return endpoint
 
     async def _key(self, network_id: docker.DockerNetworkId) -> NetworkKey:
-        if network_id not in self.network_keys:
-            found = await self.engine.network_by_id(network_id)
-            if found is None:
-                raise NotFoundError(f"Docker network {network_id[:12]} is not one of ours")
-            self.network_keys[network_id] = found.key
-        return self.network_keys[network_id]
+        known = self.network_ids.get(network_id)
+        if known is not None:
+            return known
+        found = await self.engine.network_by_id(network_id)
+        if found is None:
+            raise NotFoundError(f"Docker network {network_id[:12]} is not one of ours")
+        self.network_ids.learn(network_id, found.key)
+        return found.key
+
+    async def _container(self, network_id: docker.DockerNetworkId, endpoint_id: EndpointId) -> str:
+        """Whose the endpoint is; empty where the engine does not say: the census asks again."""
+        try:
+            names = await self.engine.containers_of(network_id, deadline_s=_NAME_DEADLINE_S)
+        except EdgeError:
+            return ""
+        return names.get(endpoint_id, "")
 
 
 def _prefix(network: Network, *, is_v6: bool) -> docker.Prefix:

@@ -8,14 +8,16 @@ from structlog.typing import FilteringBoundLogger
 from isthmus.core.datapath import DockerNetwork
 from isthmus.core.desired import desired_docker_networks
 from isthmus.core.errors import EdgeError, EngineRefusedError, IsthmusError
-from isthmus.core.model import EngineState, NetworkKey
+from isthmus.core.model import EngineState
 from isthmus.core.world import Evolution, World
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.mirror import Mirror
+from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire.docker import DockerNetworkId
 from isthmus.wire.docker_api import NetworkCreated, NetworkDestroyed
 
 _RETRY_S = 1.0
+_CREATE_S = 30.0  # within it the engine calls our own driver three times
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,17 @@ class Signals:
 class EngineTurns:
     """One turn after every change of the networks, here or in etcd, and after every return of the engine."""
 
-    def __init__(self, engine: Engine, mirror: Mirror, signals: Signals, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        mirror: Mirror,
+        network_ids: NetworkIds,
+        signals: Signals,
+        log: FilteringBoundLogger,
+    ) -> None:
         self._engine = engine
         self._mirror = mirror
+        self._network_ids = network_ids
         self._signals = signals
         self._log = log
         self._wake = asyncio.Event()
@@ -39,7 +49,6 @@ class EngineTurns:
         self._turned_revision = 0  # of the world at the latest turn; 0 while there is no engine
         self._problems: dict[str, str] = {}
         self._version = ""
-        self.network_keys: dict[DockerNetworkId, NetworkKey] = {}  # by Docker's network id
 
     @property
     def state(self) -> EngineState:
@@ -108,7 +117,7 @@ class EngineTurns:
     async def _turn(self, world: World) -> None:
         wanted = desired_docker_networks(world)
         present = await self._engine.networks()
-        self.network_keys.update({network_id: network.key for network_id, network in present})
+        self._network_ids.replace({network_id: network.key for network_id, network in present})
         problems: dict[str, str] = {}
         kept: set[DockerNetwork] = set()
         for network_id, network in present:
@@ -130,9 +139,11 @@ class EngineTurns:
 
     async def _create(self, network: DockerNetwork, problems: dict[str, str]) -> None:
         try:
-            network_id = await self._engine.create_network(network)
+            network_id = await self._engine.create_network(network, deadline_s=_CREATE_S)
         except EngineRefusedError as error:
-            problems.setdefault(f"network {network.key}", f"Docker refuses {network.name}: {error.reason}")
+            other = await self._engine.foreign_network(network.name)
+            reason = f"the name is used by another driver, {other}" if other else error.reason
+            problems.setdefault(f"network {network.key}", f"Docker refuses {network.name}: {reason}")
             return
-        self.network_keys[network_id] = network.key
+        self._network_ids.learn(network_id, network.key)
         self._log.info("created a Docker network", network=network.name)
