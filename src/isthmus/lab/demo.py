@@ -3,26 +3,39 @@
 Every command is printed as one would type it, with what it prints. A second run finds what is there and goes on.
 """
 
+import os
+import selectors
 import shlex
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
-from isthmus.lab import cli, cluster, holder, power, state
-from isthmus.lab.topology import DEFAULT_NAME, machine
+from isthmus.lab import cli, state
+from isthmus.lab.running import RunningLab
+from isthmus.lab.topology import DEFAULT_NAME
 
-_TICK_S = 1.0
+_TICK_S = 1.2  # a little more than ping's second: what is printed is progress enough
+_READ_BYTES = 65536
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_ERASE_LINE = "\r\x1b[K"
 
-NEXT = """
+_NEXT = """
 Both containers are still running. What to try next:
-  .venv/bin/isthmus lab ssh node1          a shell on the first host: docker, netctl, tcpdump are there
-  netctl tenant create blue                on it: a second tenant may use the same names and addresses
-  docs/tutorial/                           the whole tour, chapter by chapter
-  .venv/bin/isthmus lab status             what runs where
-  .venv/bin/isthmus lab down               the end: nothing of it is left
+
+  .venv/bin/isthmus lab ssh{option} node1
+      a shell on the first host, with docker, netctl, tcpdump; for example
+      netctl net inspect contiv-net       who is in the network, and where
+      netctl tenant create blue           a second tenant may use the same names and addresses
+  .venv/bin/isthmus lab status{option}
+      what runs where
+  .venv/bin/isthmus lab down{option}
+      the end: nothing of it is left
+
+The whole tour, chapter by chapter: docs/tutorial/README.md
 """
+_STOPPED = """
+The demonstration stopped there. What the programs on {node} wrote: .venv/bin/isthmus lab logs{option} {node}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,49 +48,52 @@ class Act:
     instead: str = ""
 
 
+def _container(node: str, name: str) -> Act:
+    return Act(
+        node,
+        f"docker run -itd --name={name} --net=contiv-net alpine /bin/sh",
+        unless=f"docker container inspect {name}",
+        instead=f"docker start {name}",
+    )
+
+
 ACTS = (
-    Act("node1", "netctl net create --subnet=10.1.2.0/24 contiv-net", "netctl net inspect contiv-net"),
+    Act("node1", "netctl net create --subnet=10.1.2.0/24 contiv-net", unless="netctl net inspect contiv-net"),
     Act("node1", "netctl net ls"),
     Act("node1", "docker network ls"),
-    Act(
-        "node1",
-        "docker run -itd --name=contiv-c1 --net=contiv-net alpine /bin/sh",
-        "docker container inspect contiv-c1",
-        "docker start contiv-c1",
-    ),
-    Act(
-        "node2",
-        "docker run -itd --name=contiv-c2 --net=contiv-net alpine /bin/sh",
-        "docker container inspect contiv-c2",
-        "docker start contiv-c2",
-    ),
+    _container("node1", "contiv-c1"),
+    _container("node2", "contiv-c2"),
     Act("node2", "docker ps"),
     Act("node2", "docker exec contiv-c2 ping -c 3 contiv-c1"),
 )
 
 
-def main() -> int:
-    """Run the demonstration; the exit code is that of the first command that failed, else 0."""
-    _echo("$", "isthmus lab up")
-    code = cli.main(["lab", "up"])
-    for act in ACTS:
-        code = code or _perform(act)
-    if code:
-        print(
-            "\nThe demonstration stopped there. 'isthmus lab logs NODE' shows what the programs wrote.", file=sys.stderr
-        )
+def main(name: str = DEFAULT_NAME) -> int:
+    """Run the demonstration in the lab of this name; the exit code is that of the first command that failed, else 0."""
+    option = "" if name == DEFAULT_NAME else f" --name {name}"
+    _echo("$", f".venv/bin/isthmus lab up{option}")
+    if code := cli.main(["lab", "up", "--name", name]):
         return code
-    print(NEXT)
+    lab = RunningLab(state.existing(name))
+    for act in ACTS:
+        if code := _perform(lab, act):
+            print(_STOPPED.format(node=act.node, option=option), file=sys.stderr)
+            return code
+    print(_NEXT.format(option=option))
     return 0
 
 
-def _perform(act: Act) -> int:
-    prompt = f"tutorial-{act.node}$"
-    if act.unless and _run(act.node, act.unless, is_shown=False) == 0:
-        print(f"\n({act.command.split()[0]}: done by an earlier run)")
-        return _perform(Act(act.node, act.instead)) if act.instead else 0
+def _perform(lab: RunningLab, act: Act) -> int:
+    node = lab.node(act.node)
+    prompt = f"root@{node.name}:~#"
     _echo(prompt, act.command)
-    return _run(act.node, act.command, is_shown=True)
+    if not act.unless or node.run(shlex.split(act.unless)).returncode:
+        return _shown(node.command(shlex.split(act.command)))
+    print("(an earlier run has done this)", flush=True)
+    if not act.instead:
+        return 0
+    _echo(prompt, act.instead)
+    return _shown(node.command(shlex.split(act.instead)))
 
 
 def _echo(prompt: str, command: str) -> None:
@@ -85,24 +101,42 @@ def _echo(prompt: str, command: str) -> None:
     print(f"\n{prompt} {bold}{command}{plain}", flush=True)
 
 
-def _run(node: str, command: str, *, is_shown: bool) -> int:
-    lab = state.existing(DEFAULT_NAME)
-    of = machine(lab, node)
-    line = holder.enter(cluster.host(lab, of), power.inside(lab, of, shlex.split(command)))
-    output = None if is_shown else subprocess.DEVNULL
-    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as running:
-        return _watched(running)
+def _shown(command: list[str]) -> int:
+    """Run a command, its output and errors passed on as they come; give its exit code."""
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as running,
+        selectors.DefaultSelector() as ready,
+    ):
+        assert running.stdout is not None
+        ready.register(running.stdout, selectors.EVENT_READ)
+        _pass_on(ready, running.stdout.fileno())
+    return running.returncode
 
 
-def _watched(running: "subprocess.Popen[bytes]") -> int:
-    """Wait for a command; tell on standard error that it is still under way."""
-    started_s = time.monotonic()
+def _pass_on(ready: selectors.BaseSelector, output: int) -> None:
+    """Copy to standard output; tell, on standard error, that a command which is silent is still under way."""
+    started_s, is_told = time.monotonic(), False
     while True:
-        try:
-            return running.wait(_TICK_S)
-        except subprocess.TimeoutExpired:
-            print(f"   ... {time.monotonic() - started_s:.0f} s", file=sys.stderr, flush=True)
+        if not ready.select(_TICK_S):
+            _tell(time.monotonic() - started_s)
+            is_told = True
+            continue
+        chunk = os.read(output, _READ_BYTES)
+        if is_told and sys.stderr.isatty():
+            print(_ERASE_LINE, end="", file=sys.stderr, flush=True)
+        is_told = False
+        if not chunk:
+            return
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+
+
+def _tell(elapsed_s: float) -> None:
+    before, after = (_ERASE_LINE, "") if sys.stderr.isatty() else ("", "\n")
+    print(f"{before}   ... {elapsed_s:.0f} s", end=after, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))
