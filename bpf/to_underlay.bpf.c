@@ -7,7 +7,7 @@ int to_underlay(struct __sk_buff *skb)
 {
 	struct iphdr ip;
 
-	if (is_tunnel_packet(skb, &ip) && is_known_vtep(ip.daddr) && !is_vouched(skb))
+	if (!is_vouched(skb) && is_tunnel_packet(skb, &ip) && is_known_vtep(ip.daddr))
 		return drop(skb, DROP_FORGED_TUNNEL);
 	return pass();
 }

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -115,6 +116,18 @@ def test_the_fast_receive_spares_the_tunnel_device(cluster: Cluster, is_fast: bo
     for target in leg(2).addresses:
         assert cluster.containers[1].ping(target) == 5
     assert received() - before == (0 if is_fast else 10)
+
+
+def test_the_tunnels_packets_are_not_tracked(cluster: Cluster) -> None:
+    inside = f"ip netns exec {cluster.hosts[0].netns.name} nft"
+    run(f"{inside} add table ip watch")
+    run(f"{inside} add chain ip watch output {{ type filter hook output priority 0; }}")
+    for state in ("untracked", "new,established"):  # asking for states switches tracking on, as Docker's rules do
+        run(f"{inside} add rule ip watch output udp dport {PORT} ct state {state} counter")
+    assert cluster.containers[1].ping(address(2)) == 5
+    counters = re.findall(r"counter packets (\d+)", run(f"{inside} list table ip watch"))
+    run(f"{inside} delete table ip watch")
+    assert counters == ["5", "0"]
 
 
 def _send_all(client: socket.socket, sent: bytes) -> None:
@@ -239,6 +252,7 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(bare: Host) -> None:
         assert bare.do(bare.kernel.read()) == frozenset()
     assert bare.do(bare.kernel.counters()) == {}
     assert "isthmus" not in bare.netns.ip("link show")
+    assert "isthmus" not in run(f"ip netns exec {bare.netns.name} nft list ruleset")
     assert leg(1).endpoint not in bare.netns.ip("link show")
     assert "bpf" not in run(f"tc -n {bare.netns.name} filter show dev eth1 ingress")
 
@@ -258,9 +272,12 @@ def test_a_leg_whose_sandbox_died_is_forgotten_at_the_next_start(bare: Host) -> 
     assert bare.do(bare.kernel.counters()) == {}
 
 
-def test_a_broken_tunnel_is_replaced(bare: Host) -> None:
+@pytest.mark.parametrize(
+    "broken", ["tc -n {} qdisc del dev eth1 clsact", "ip netns exec {} nft delete table ip isthmus-underlay"]
+)
+def test_a_broken_tunnel_is_replaced(bare: Host, broken: str) -> None:
     bare.reach(desired(0))
-    run(f"tc -n {bare.netns.name} qdisc del dev eth1 clsact")
+    run(broken.format(bare.netns.name))
     assert underlay(0) not in bare.do(bare.kernel.read())
     bare.reach(desired(0))
     assert bare.do(bare.kernel.read()) == desired(0)

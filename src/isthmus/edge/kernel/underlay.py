@@ -14,6 +14,7 @@ from isthmus.core.model import VXLAN_OVERHEAD_BYTES
 from isthmus.edge.kernel.datapath import Datapath
 from isthmus.edge.kernel.links import Link, Side, silence_ipv6
 from isthmus.edge.kernel.programs import FROM_OVERLAY, FROM_UNDERLAY, TO_UNDERLAY
+from isthmus.edge.kernel.untracked import add_untracked, is_untracked, remove_untracked
 from isthmus.wire.maps import Settings
 
 VXLAN_LINK = "isthmus-vxlan"
@@ -28,8 +29,8 @@ async def read_underlay(datapath: Datapath, links: Sequence[Link]) -> list[Under
         return []
     underlay = parse_alias(overlay)
     carrier = next((each for each in links if each.name == underlay.device), None)
-    is_whole = carrier is not None and overlay.is_up and await _is_attached(datapath, overlay, carrier)
-    return [underlay if is_whole else replace(underlay, port=0)]
+    is_attached = carrier is not None and overlay.is_up and await _is_attached(datapath, overlay, carrier)
+    return [underlay if is_attached and is_untracked(underlay.port) else replace(underlay, port=0)]
 
 
 def parse_alias(overlay: Link) -> Underlay:
@@ -66,6 +67,7 @@ async def add_underlay(datapath: Datapath, underlay: Underlay) -> None:
     overlay = await _make_device(datapath, underlay, carrier.mtu_bytes - VXLAN_OVERHEAD_BYTES)
     await datapath.reload(settings_of(underlay, overlay))
     await _attach(datapath, overlay, carrier)
+    add_untracked(underlay.port)
     speed = _SPEEDS[underlay.fast_receive]
     await datapath.links.set(VXLAN_LINK, ifalias=f"{underlay.device} {underlay.vtep} {speed}")
 
@@ -110,6 +112,7 @@ async def remove_underlay(datapath: Datapath, underlay: Underlay) -> None:
     if carrier:
         await datapath.links.detach(carrier.index, Side.INGRESS)
         await datapath.links.detach(carrier.index, Side.EGRESS)
+    remove_untracked()
     await datapath.links.remove(VXLAN_LINK)
 
 

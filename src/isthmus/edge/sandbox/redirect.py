@@ -1,11 +1,11 @@
 """The nft table that sends a container's DNS questions to us for as long as we live."""
 
-import ctypes
 import os
 import socket
 from pathlib import Path
 
 from isthmus.core.errors import KernelRefusedError
+from isthmus.edge.nft import applied
 
 RESOLVER = "127.0.0.11"  # the address that Docker writes into every container's resolv.conf
 MARK = 0x53  # of our own questions to Docker's resolver, which must not come back to us
@@ -26,32 +26,16 @@ add rule ip {TABLE} output ip daddr {RESOLVER} tcp dport 53 meta mark != {MARK:#
 def open_redirect(udp_port: int, tcp_port: int) -> socket.socket:
     """Redirect port 53 of the resolver's address to these ports, in the namespace of the calling thread.
 
-    The socket returned owns the redirect: closing it ends it. For one thread at a time, because libnftables
-    keeps state of its process.
+    The socket returned owns the redirect: closing it ends it. For one thread at a time, which tells its socket by
+    what it did not have before.
 
     Raises:
         KernelRefusedError: nft would not have it.
     """
     others = _netfilter_inodes()
-    nft = _library()
-    context = ctypes.c_void_p(nft.nft_ctx_new(0))
-    try:
-        nft.nft_ctx_buffer_error(context)
-        if nft.nft_run_cmd_from_buffer(context, (_RULES % (udp_port, tcp_port)).encode()):
-            errno = ctypes.get_errno()
-            reason = nft.nft_ctx_get_error_buffer(context).decode(errors="replace")
-            raise KernelRefusedError(errno, f"nft table {TABLE}: {reason.partition(chr(10))[0]}")
+    with applied(_RULES % (udp_port, tcp_port), f"nft table {TABLE}"):
         # The context weighs 640 kB, and all that must live on of it is its socket.
         return _duplicate(_netfilter_inodes() - others)
-    finally:
-        nft.nft_ctx_free(context)
-
-
-def _library() -> ctypes.CDLL:
-    nft = ctypes.CDLL("libnftables.so.1", use_errno=True)
-    nft.nft_ctx_new.restype = ctypes.c_void_p
-    nft.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
-    return nft
 
 
 def _netfilter_inodes() -> set[int]:
