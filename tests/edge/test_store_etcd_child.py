@@ -132,5 +132,5 @@ def _listening(pid: int) -> list[str]:
 
 async def _until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110  # the state is the kernel's
+        while not is_so():  # the state is the kernel's
             await asyncio.sleep(0.02)

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
+from isthmus.core.errors import UnreadableRecordError
 from isthmus.core.model import (
     AddressClaim,
     AllocationCursor,
@@ -78,7 +79,7 @@ def test_a_key_of_a_later_version_is_left_alone(path: str) -> None:
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'"text"', b'{"schema":1,"name":3}', b"\xff"])
 def test_a_damaged_value_is_named_by_its_key(value: bytes) -> None:
-    with pytest.raises(keys.UnreadableRecordError, match="tenant/blue"):
+    with pytest.raises(UnreadableRecordError, match="tenant/blue"):
         keys.parse(keys.tenant_key(TenantName("blue")), value)
 
 

@@ -13,7 +13,10 @@ An *edge failure* is the outside's fault: it keeps its cause (`raise ... from`),
         EngineUnavailableError    the container engine does not answer
         EngineRefusedError        the container engine answered no
         KernelRefusedError        a netlink or bpf call failed, with its errno
+        UnreadableRecordError     a record in etcd is not what this version writes
 """
+
+from errno import errorcode
 
 
 class IsthmusError(Exception):
@@ -44,6 +47,10 @@ class StoreUnavailableError(EdgeError):
     """Etcd does not answer within the deadline, or its cluster has no quorum."""
 
 
+class UnreadableRecordError(EdgeError):
+    """A value in etcd that this version cannot read, a later version's perhaps; the text names its key."""
+
+
 class EngineUnavailableError(EdgeError):
     """The container engine's API cannot be reached."""
 
@@ -61,9 +68,9 @@ class EngineRefusedError(EdgeError):
 
 
 class KernelRefusedError(EdgeError):
-    """A netlink or bpf call failed; `errno` says why, the text says what was asked."""
+    """A netlink or bpf call failed; `errno` says why, the text says what was asked. 0: the text says both."""
 
     def __init__(self, errno: int, asked: str) -> None:
-        super().__init__(f"{asked}: errno {errno}")
+        super().__init__(f"{asked}: {errorcode.get(errno, '')} (errno {errno})" if errno else asked)
         self.errno = errno
         self.asked = asked

@@ -231,6 +231,12 @@ def mac_of(address: IPv4Address) -> Mac:
     return Mac("02:02:" + address.packed.hex(":"))
 
 
+def is_unicast(mac: Mac) -> bool:
+    """Whether one interface may have this MAC: neither a group's (IEEE 802, first octet odd) nor all zero."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return not octets[0] & 1 and any(octets)
+
+
 def docker_network_name(key: NetworkKey) -> str:
     """The name of a network in Docker: bare in the default tenant, else with `/tenant`."""
     return str(key.name) if key.tenant == DEFAULT_TENANT else f"{key.name}/{key.tenant}"

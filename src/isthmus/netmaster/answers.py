@@ -14,9 +14,9 @@ from isthmus.core.errors import (
     InvalidError,
     NotFoundError,
     StoreUnavailableError,
+    UnreadableRecordError,
 )
 from isthmus.core.model import NodeName
-from isthmus.wire.keys import UnreadableRecordError
 from isthmus.wire.rest import render
 
 PENDING_HEADER = "Isthmus-Pending"

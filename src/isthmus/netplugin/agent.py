@@ -17,7 +17,7 @@ from isthmus.edge.kernel import Kernel
 from isthmus.edge.sandbox import NameService
 from isthmus.edge.server import serve
 from isthmus.edge.store import Store
-from isthmus.netplugin.census import Census
+from isthmus.netplugin.census import Census, Outside
 from isthmus.netplugin.driver import Driver
 from isthmus.netplugin.engine_turns import EngineTurns, Signals
 from isthmus.netplugin.kernel_turns import KernelTurns
@@ -59,7 +59,7 @@ class Agent:
         self._name_turns = NameTurns(edges.names, NameBook(options.node), log)
         self._report = Report(edges.store, self._node, signals.moved, log)
         self._ledger = Ledger(edges.store, self._mirror, options.node)
-        self._census = Census(options.node, edges.engine, self._mirror, self._ledger, signals.stirred, log)
+        self._census = Census(options.node, Outside(edges.engine, self._mirror, self._ledger), signals.stirred, log)
 
     async def run(self, plugin_socket: socket.socket, stop: asyncio.Event) -> None:
         """Answer and turn until `stop` is set.
@@ -117,7 +117,8 @@ class Agent:
         return "; ".join(f"{title}: {text}" for title, text in problems.items()) or "the host is overloaded"
 
     def _problems(self) -> dict[str, str]:
-        return {**self._mirror.unreadable, **self._engine_turns.problems, **self._kernel_turns.problems}
+        parts = (self._mirror.unreadable, self._name_turns.problems, self._engine_turns.problems)
+        return {title: text for part in (*parts, self._kernel_turns.problems) for title, text in part.items()}
 
     def _node(self) -> Node:
         assert self._seat is not None

@@ -1,7 +1,8 @@
 """Compares this node's entries in etcd with who really lives on its engine, and mends the entries."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -21,70 +22,79 @@ Leftover = Endpoint | AddressClaim
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
-    """What a crash left behind goes; a container that was renamed is called by its new name.
+class Outside:
+    """Whom the census asks, and where it writes."""
 
-    An entry goes if the engine does not know it twice, a grace period apart, and it did not change in between.
-    `stirred` is set by whoever hears that something happened on the engine.
-    """
-
-    node: NodeName
     engine: Engine
     mirror: Mirror
     ledger: Ledger
-    stirred: asyncio.Event
-    log: FilteringBoundLogger
+
+
+class Census:
+    """What a crash left behind goes; a container that was renamed is called by its new name.
+
+    An entry goes if the engine has not known it for a grace period, in which it did not change.
+    """
+
+    def __init__(self, node: NodeName, outside: Outside, stirred: asyncio.Event, log: FilteringBoundLogger) -> None:
+        """`stirred` is set by whoever hears that something happened on the engine."""
+        self._node = node
+        self._outside = outside
+        self._stirred = stirred
+        self._log = log
+        self._unknown_since_s: dict[Leftover, float] = {}
 
     async def run(self) -> None:
         """Count at start, after whatever happens on the engine, and from time to time; for ever."""
-        await self.mirror.reached()
-        suspects: frozenset[Leftover] = frozenset()
+        await self._outside.mirror.reached()
         while True:
             try:
-                suspects = await self._count(suspects)
+                await self._count()
             except (EdgeError, IsthmusError) as error:
-                self.log.debug("the census was cut short; another follows", reason=str(error))
-            await self._wait(_GRACE_S if suspects else _PERIOD_S, is_grace=bool(suspects))
+                self._log.debug("the census was cut short; another follows", reason=str(error))
+            await self._wait(_GRACE_S if self._unknown_since_s else _PERIOD_S)
 
-    async def _wait(self, longest_s: float, *, is_grace: bool) -> None:
-        if is_grace:
-            await asyncio.sleep(longest_s)
-            return
+    async def _wait(self, longest_s: float) -> None:
         try:
-            await asyncio.wait_for(self.stirred.wait(), longest_s)
+            await asyncio.wait_for(self._stirred.wait(), longest_s)
         except TimeoutError:
             return
-        self.stirred.clear()
         await asyncio.sleep(_SETTLE_S)
+        self._stirred.clear()
 
-    async def _count(self, suspects: frozenset[Leftover]) -> frozenset[Leftover]:
+    async def _count(self) -> None:
         names = await self._names()
-        world = self.mirror.world
+        world, now_s = self._outside.mirror.world, time.monotonic()
         await self._rename(world, names)
-        unknown = frozenset(each for each in _entries(world, self.node) if _endpoint_of(each) not in names)
-        await self._collect(unknown & suspects)
-        return unknown - suspects
+        unknown = [each for each in _entries(world, self._node) if _endpoint_of(each) not in names]
+        self._unknown_since_s = {each: self._unknown_since_s.get(each, now_s) for each in unknown}
+        for leftover, since_s in self._unknown_since_s.items():
+            if now_s - since_s >= _GRACE_S:
+                await self._collect(leftover)
 
     async def _names(self) -> Mapping[EndpointId, str]:
         found: dict[EndpointId, str] = {}
-        for network_id, _ in await self.engine.networks():
-            found |= await self.engine.containers_of(network_id)
+        for network_id, _ in await self._outside.engine.networks():
+            found |= await self._outside.engine.containers_of(network_id)
         return found
 
     async def _rename(self, world: World, names: Mapping[EndpointId, str]) -> None:
-        for endpoint in _endpoints(world, self.node):
+        for endpoint in _endpoints(world, self._node):
             name = names.get(endpoint.id, endpoint.container)
             if endpoint.is_joined and name != endpoint.container:
-                await self.ledger.rename(endpoint, name)
+                await self._outside.ledger.rename(endpoint, name)
 
-    async def _collect(self, leftovers: Iterable[Leftover]) -> None:
-        for leftover in leftovers:
-            addresses = leftover.addresses if isinstance(leftover, Endpoint) else (leftover.address,)
+    async def _collect(self, leftover: Leftover) -> None:
+        addresses = leftover.addresses if isinstance(leftover, Endpoint) else (leftover.address,)
+        try:
             if isinstance(leftover, Endpoint):
-                await self.ledger.delete(leftover)
+                await self._outside.ledger.delete(leftover)
             for address in addresses:
-                await self.ledger.release(leftover.network, address)
-            self.log.warning("removed what the engine does not know", leftover=repr(leftover))
+                await self._outside.ledger.release(leftover.network, address)
+        except (EdgeError, IsthmusError) as error:
+            self._log.warning("a leftover cannot be removed", leftover=repr(leftover), reason=str(error))
+        else:
+            self._log.warning("removed what the engine does not know", leftover=repr(leftover))
 
 
 def _endpoints(world: World, node: NodeName) -> Iterator[Endpoint]:

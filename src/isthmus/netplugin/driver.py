@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from isthmus.core.datapath import container_link_name
 from isthmus.core.errors import ConflictError, EdgeError, InvalidError, NotFoundError
-from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NetworkKey, NodeName, mac_of
+from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NetworkKey, NodeName, is_unicast, mac_of
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.kernel_turns import KernelTurns
 from isthmus.netplugin.ledger import Ledger, network_of
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire import docker
+
+MADE_BY_NETCTL = "netplugin's networks are made by 'netctl net create', on every engine; not by 'docker network create'"
 
 _NAME_DEADLINE_S = 2.0  # an engine that is starting restarts its containers first, and answers nobody until then
 
@@ -31,6 +33,8 @@ class Driver:
 
     async def request_pool(self, request: docker.RequestPool) -> bytes:
         """Tell an engine which addresses a network of ours has."""
+        if not request.name:
+            raise InvalidError(MADE_BY_NETCTL)
         key = request.network
         network = network_of((await self.mirror.reached()).networks.get(key), key)
         prefix = _prefix(network, is_v6=request.is_v6)
@@ -64,6 +68,8 @@ class Driver:
             raise InvalidError(
                 "a netplugin network needs --ipam-driver netplugin: Docker's own IPAM would give one address twice"
             )
+        if not {"tenant", "encap", "pkt-tag"} <= request.options.keys():
+            raise InvalidError(MADE_BY_NETCTL)
         return docker.OK
 
     async def delete_network(self, request: docker.DeleteNetwork) -> bytes:
@@ -74,6 +80,8 @@ class Driver:
     async def create_endpoint(self, request: docker.CreateEndpoint) -> bytes:
         """Commit the endpoint; the MAC follows from the address unless the operator chose one."""
         key = await self._key(request.network_id)
+        if request.mac is not None and not is_unicast(request.mac):
+            raise InvalidError(f"MAC address {request.mac} is a group's or nobody's; a container needs one of its own")
         if request.address is None:
             raise InvalidError(f"endpoint {request.endpoint_id[:12]} has no IPv4 address")
         network = network_of((await self.mirror.reached()).networks.get(key), key)

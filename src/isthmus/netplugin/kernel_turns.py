@@ -1,6 +1,7 @@
 """Keeps this host's kernel as the world wants it: what changed, its steps, one turn after another."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
@@ -14,6 +15,7 @@ from isthmus.core.world import Evolution, World
 from isthmus.edge.kernel import Kernel
 
 _RETRY_S = 1.0
+AUDIT_S = 30.0  # reading a kernel with 50,000 entries takes a second
 
 _Part = NetworkKey | None  # a network's objects, or (None) the host's own
 
@@ -21,8 +23,11 @@ _Part = NetworkKey | None  # a network's objects, or (None) the host's own
 class KernelTurns:
     """Recomputes only the networks that changed; what failed is tried again, and named."""
 
-    def __init__(self, kernel: Kernel, moved: asyncio.Event, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, kernel: Kernel, moved: asyncio.Event, log: FilteringBoundLogger, *, audit_s: float = AUDIT_S
+    ) -> None:
         self._kernel = kernel
+        self._audit_s = audit_s
         self._moved = moved
         self._log = log
         self._world: World | None = None
@@ -69,36 +74,43 @@ class KernelTurns:
     async def run(self, seat: Seat) -> None:
         """Turn for ever. Nothing is touched before the first whole world is known."""
         await self._wake.wait()
-        await self._begin(seat)
         while True:
-            await self._wait()
-            await self._turn(seat)
+            await self._audit(seat)
+            end_s = time.monotonic() + self._audit_s
+            while await self._is_woken(end_s - time.monotonic()):
+                await self._turn(seat)
 
-    async def _begin(self, seat: Seat) -> None:
+    async def _audit(self, seat: Seat) -> None:
+        """Look at the whole kernel and mend what differs: at start, and from time to time."""
         while True:
             try:
-                return await self._first_turn(seat)
+                return await self._whole_turn(seat)
             except EdgeError as error:
                 self._log.warning("the kernel cannot be read; will retry", reason=str(error))
                 await asyncio.sleep(_RETRY_S)
 
-    async def _wait(self) -> None:
-        if not self._problems:
-            await self._wake.wait()
-            return
+    async def _is_woken(self, longest_s: float) -> bool:
+        """Wait for something to do; False: nothing for so long that it is time for an audit."""
+        if longest_s <= 0:
+            return False
         try:
-            await asyncio.wait_for(self._wake.wait(), _RETRY_S)
+            await asyncio.wait_for(self._wake.wait(), min(longest_s, _RETRY_S) if self._problems else longest_s)
         except TimeoutError:
             self._dirty |= set(self._problems)
+            return bool(self._problems)
+        return True
 
-    async def _first_turn(self, seat: Seat) -> None:
+    async def _whole_turn(self, seat: Seat) -> None:
         world = self._take()
         assert world is not None
         wanted = {part: _desired(world, seat, part) for part in (None, *world.networks)}
         union: frozenset[KernelObject] = frozenset().union(*wanted.values())
         actual = await self._kernel.read()
         strangers = actual - union
-        failed = await self._apply(steps(union, actual))
+        todo = steps(union, actual)
+        if todo and self._revision:
+            self._log.warning("the kernel differed from what was applied; mending it", steps=len(todo))
+        failed = await self._apply(todo)
         # A stranger that could not be removed has no part of its own: the host's part tries again.
         for part, objects in wanted.items():
             self._settle(part, objects, failed, still_there=strangers if part is None else frozenset())

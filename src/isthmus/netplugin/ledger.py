@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from isthmus.core import ipam
-from isthmus.core.errors import ConflictError, NotFoundError
+from isthmus.core.errors import ConflictError, ExhaustedError, NotFoundError
 from isthmus.core.model import (
     Address,
     AddressClaim,
@@ -26,7 +26,7 @@ from isthmus.core.model import (
     NodeName,
     Record,
 )
-from isthmus.core.world import Population
+from isthmus.core.world import Change, World, evolve
 from isthmus.edge.store import Delete, Guard, Op, Put, Snapshot, Store, Unchanged
 from isthmus.netplugin.mirror import Mirror
 from isthmus.wire import keys
@@ -74,8 +74,7 @@ class Ledger:
         async with self._turns[key]:  # one search at a time; other hosts are told apart by the transaction
             world = await self._mirror.reached()
             for _ in range(_ATTEMPTS):
-                network = network_of(world.networks.get(key), key)
-                address = _next(network, world.population(key), is_v6=is_v6)
+                address = await self._search(world, key, is_v6=is_v6)
                 page = await self._read(keys.network_key(key), keys.cursor_key(key), _claim_key(key, address))
                 revision = await self._commit_claim(page, key, address, is_wished=False)
                 if revision is not None:
@@ -136,6 +135,20 @@ class Ledger:
         place = keys.endpoints_of(key) + endpoint_id
         found = (await self._read(place)).record(place)
         return found if isinstance(found, Endpoint) else None
+
+    async def _search(self, world: World, key: NetworkKey, *, is_v6: bool) -> Address:
+        """The next free address. The mirror may not know yet of one just freed, so a full network is read again."""
+        try:
+            return _next(world, key, is_v6=is_v6)
+        except ExhaustedError:
+            return _next(await self._now(key), key, is_v6=is_v6)
+
+    async def _now(self, key: NetworkKey) -> World:
+        """One network and its addresses, as etcd has them now."""
+        snapshot = await self._store.read(keys=[keys.network_key(key)], prefixes=[keys.addresses_of(key)])
+        records = (keys.parse(item.key, item.value) for item in snapshot.items)
+        changes = [Change(record) for record in records if record is not None]
+        return evolve(World(), changes, snapshot.revision).world
 
     async def _read(self, *wanted: str) -> _Page:
         return _Page(await self._store.read(keys=wanted))
@@ -219,7 +232,8 @@ def network_of(record: Record | None, key: NetworkKey) -> Network:
     return record
 
 
-def _next(network: Network, population: Population, *, is_v6: bool) -> Address:
+def _next(world: World, key: NetworkKey, *, is_v6: bool) -> Address:
+    network, population = network_of(world.networks.get(key), key), world.population(key)
     search = ipam.next_free_v6 if is_v6 else ipam.next_free
     return search(network, population.claims, population.cursor)
 

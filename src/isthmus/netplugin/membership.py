@@ -42,17 +42,24 @@ class Membership:
 
     async def _take(self, lease: Lease) -> None:
         place = keys.key_of(self.lease_record)
-        while True:
+        for attempt in range(1 << 62):
             snapshot = await self.store.read(keys=[place])
             before = next(iter(snapshot.items), None)
             holder = keys.parse(place, before.value) if before else None
             if isinstance(holder, NodeLease) and holder.identity != self.lease_record.identity:
-                name, other = self.lease_record.name, holder.identity
-                raise ConflictError(f"node name {name} is in use by a live host ({other}); choose -host-label")
+                await self._outlive(holder, attempt)
+                continue
             put = Put(place, keys.render(self.lease_record), lease.id)
             guard = Unchanged(place, before.mod_revision if before else 0)
             if await self.store.commit([guard], [put]) is not None:
                 return
+
+    async def _outlive(self, holder: NodeLease, attempt: int) -> None:
+        """Wait a little: it may be our own host before its address changed, whose lease then runs out."""
+        if attempt > LEASE_S / _RETRY_S + 1:
+            name, other = holder.name, holder.identity
+            raise ConflictError(f"node name {name} is in use by a live host ({other}); choose -host-label")
+        await asyncio.sleep(_RETRY_S)
 
 
 class Report:

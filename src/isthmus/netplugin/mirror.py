@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from isthmus.core.errors import StoreUnavailableError
+from isthmus.core.errors import StoreUnavailableError, UnreadableRecordError
 from isthmus.core.model import Record
 from isthmus.core.world import Change, Evolution, World, evolve
 from isthmus.edge.store import Events, Snapshot, Store
@@ -62,7 +62,7 @@ class Mirror:
         match news:
             case Snapshot():
                 values = {item.key: item.value for item in news.items}
-                yield from self._forget([key for key in self._records if key not in values])
+                yield from self._forget([key for key in (*self._records, *self.unreadable) if key not in values])
                 yield from self._learn(values)
             case Events():
                 for event in news.events:
@@ -81,7 +81,7 @@ class Mirror:
     def _read(self, key: str, value: bytes) -> Record | None:
         try:
             record = keys.parse(key, value)
-        except keys.UnreadableRecordError as error:
+        except UnreadableRecordError as error:
             self._log.error("a record in etcd cannot be read; it is left out", key=key, reason=str(error))
             self.unreadable = {**self.unreadable, key: str(error)}
             return self._records.get(key)
@@ -89,6 +89,7 @@ class Mirror:
         return record
 
     def _forget(self, gone: Sequence[str]) -> Iterator[Change]:
+        self.unreadable = {known: text for known, text in self.unreadable.items() if known not in gone}
         for key in gone:
             record = self._records.pop(key, None)
             if record is not None:

@@ -1,7 +1,7 @@
 """Keeps a name service in every sandbox of this node: it answers what its tenants' containers are called."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from isthmus.core.world import Evolution, World
 from isthmus.edge.sandbox import NameService
 
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound=Sized)
+_RETRY_S = 1.0
 
 
 class NameBook:
@@ -31,8 +33,8 @@ class NameBook:
         self._world = evolution.world
         for key in evolution.networks:
             population = evolution.world.population(key)
-            self._indexes[key] = index_names(population)
-            self._sandboxes[key] = desired_sandboxes(population, self._node)
+            _keep(self._indexes, key, index_names(population))
+            _keep(self._sandboxes, key, desired_sandboxes(population, self._node))
 
     @property
     def sandboxes(self) -> frozenset[str]:
@@ -60,6 +62,13 @@ class NameBook:
         return {key: value for key, value in by_key.items() if key.tenant in tenants}
 
 
+def _keep(index: dict[NetworkKey, _C], key: NetworkKey, value: _C) -> None:
+    if value:
+        index[key] = value
+    else:
+        index.pop(key, None)
+
+
 class SandboxNames:
     """The name book as one sandbox may read it."""
 
@@ -84,6 +93,7 @@ class NameTurns:
         self._book = book
         self._log = log
         self._served: dict[str, asyncio.Task[None]] = {}
+        self.problems: dict[str, str] = {}  # by sandbox, why it has Docker's own names only
         self._leaving: set[asyncio.Task[None]] = set()
 
     def notice(self, evolution: Evolution) -> None:
@@ -92,15 +102,23 @@ class NameTurns:
         wanted = self._book.sandboxes
         for sandbox in self._served.keys() - wanted:
             self._served.pop(sandbox).cancel()
+            self.problems.pop(sandbox, None)
             self._spawn_detach(sandbox)
         for sandbox in wanted - self._served.keys():
             self._served[sandbox] = asyncio.create_task(self._attach(sandbox))
 
     async def _attach(self, sandbox: str) -> None:
-        try:
-            await self._service.attach(Path(sandbox), SandboxNames(self._book, sandbox))
-        except (EdgeError, OSError) as error:
-            self._log.warning("no names in a sandbox; Docker's own remain", sandbox=sandbox, reason=str(error))
+        """Keep the service in a sandbox that may appear late, for as long as an endpoint is joined to it."""
+        path, names = Path(sandbox), SandboxNames(self._book, sandbox)
+        while True:
+            try:
+                await self._service.attach(path, names)
+                self.problems.pop(sandbox, None)
+            except (EdgeError, OSError) as error:
+                if sandbox not in self.problems:
+                    self._log.warning("no names in a sandbox; Docker's own remain", sandbox=sandbox, reason=str(error))
+                self.problems[sandbox] = f"no names: {error}"
+            await asyncio.sleep(_RETRY_S)
 
     def _spawn_detach(self, sandbox: str) -> None:
         task = asyncio.create_task(self._service.detach(Path(sandbox)))

@@ -256,11 +256,17 @@ _IPAM_NETWORK = AliasPath("Options", "network")
 _IPAM_GROUP = AliasPath("Options", "group")
 
 
+_NO_NAME = NetworkName("")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestPool:
-    """A network's address family is asked for; tenant, network and group are its IPAM options."""
+    """A network's address family is asked for; tenant, network and group are its IPAM options.
 
-    name: Annotated[NetworkName, Field(validation_alias=_IPAM_NETWORK, min_length=1)]
+    `name` is empty where a user made a network without these options.
+    """
+
+    name: Annotated[NetworkName, Field(validation_alias=_IPAM_NETWORK)] = _NO_NAME
     tenant: Annotated[TenantName, Field(validation_alias=_IPAM_TENANT, min_length=1)] = DEFAULT_TENANT
     group: Annotated[GroupName | None, _EmptyIsNone, Field(validation_alias=_IPAM_GROUP)] = None
     pool: Annotated[_MaybePrefix, Field(validation_alias="Pool")] = None

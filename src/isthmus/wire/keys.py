@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from isthmus.core.errors import UnreadableRecordError
 from isthmus.core.model import (
     AddressClaim,
     AllocationCursor,
@@ -37,10 +38,6 @@ NETWORKS = ROOT + "network/"
 ENDPOINTS = ROOT + "endpoint/"
 ADDRESSES = ROOT + "address/"
 NODES = ROOT + "node/"
-
-
-class UnreadableRecordError(Exception):
-    """A value under our root that this version cannot read; the text names the key."""
 
 
 def key_of(record: Record) -> str:
@@ -116,7 +113,9 @@ def parse(key: str, value: bytes) -> Record | None:
     try:
         record: Record = _ADAPTERS[kind].validate_json(value)
     except ValidationError as error:
-        raise UnreadableRecordError(f"{key}: {error}") from error
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "value"
+        raise UnreadableRecordError(f"record {key} cannot be read: {where}: {first['msg']}") from error
     return record
 
 
