@@ -91,7 +91,7 @@ async def writing(cluster: Cluster, pause_s: float = 0.005) -> AsyncIterator[lis
 
 async def until(is_so: Callable[[], bool], within_s: float = 30) -> None:
     async with asyncio.timeout(within_s):
-        while not is_so():  # noqa: ASYNC110  # the state is etcd's, which sets no event of ours
+        while not is_so():  # the state is etcd's, which sets no event of ours
             await asyncio.sleep(0.01)
 
 
