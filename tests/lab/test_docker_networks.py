@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from isthmus.lab.running import RunningLab, RunningNode
-from tests.lab.probes import NET, SUBNET, at_once, create_net, eventually, held, networks, records, run
+from tests.lab.probes import NET, SUBNET, at_once, create_net, eventually, networks, records, run
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -102,18 +102,24 @@ def test_a_network_removed_by_hand_comes_back(cluster: RunningLab) -> None:
     assert run(node, "late").reaches(run(cluster.node("node2"), "far").name)
 
 
-def test_a_network_made_by_hand_takes_no_containers(cluster: RunningLab) -> None:
+def test_a_network_made_by_hand_is_refused_with_the_way_to_make_one(cluster: RunningLab) -> None:
     create_net(cluster)
     node = cluster.node("node1")
     imitation = f"--ipam-driver netplugin --ipam-opt tenant=default --ipam-opt network={NET} --subnet {SUBNET}"
-    node.output(f"docker network create -d netplugin {imitation} imitation")
-    try:
-        refused = node.run("docker run --rm --net=imitation alpine true")
+    for options in (imitation, "--ipam-driver netplugin"):
+        refused = node.run(f"docker network create -d netplugin {options} imitation")
         assert refused.returncode != 0
-        assert "not one of ours" in refused.stderr
-        assert not held(node)
-    finally:
-        node.output("docker network rm imitation")
+        assert "netctl net create" in refused.stderr
+    assert "imitation" not in networks(node)
+
+
+def test_a_network_goes_at_once_after_its_last_container_however_often(cluster: RunningLab) -> None:
+    node = cluster.node("node2")
+    for _ in range(4):
+        create_net(cluster)
+        node.output(["docker", "run", "--rm", f"--net={NET}", "alpine", "true"])
+        assert eventually(10, lambda: cluster.node("node1").run(["netctl", "net", "rm", NET]).returncode == 0)
+        assert all(NET not in networks(each) for each in cluster.nodes)
 
 
 def test_dockers_own_addresses_are_refused(cluster: RunningLab) -> None:
