@@ -1,6 +1,8 @@
 """The engine edge against a real dockerd in namespaces of its own, with a plugin made of `wire.docker`."""
 
 import asyncio
+import io
+import json
 import os
 import shutil
 import signal
@@ -17,12 +19,12 @@ import dns.message
 import dns.query
 import pytest
 import pytest_asyncio
-from aiohttp import web
+from aiohttp import ClientSession, UnixConnector, web
 
 from isthmus.core.datapath import DockerNetwork, container_link_name, host_link_name
 from isthmus.core.errors import EngineRefusedError, EngineUnavailableError, InvalidError
 from isthmus.core.model import Address, Encap, EndpointId, NetworkKey, NetworkName, Tag, TenantName, mac_of
-from isthmus.edge.engine import Engine, EventsBegin
+from isthmus.edge.engine import Engine, EventsBegin, Unreadable
 from isthmus.edge.sandbox import NameService, in_netns
 from isthmus.wire import docker
 from isthmus.wire.docker_api import (
@@ -330,7 +332,7 @@ class Listener:
     """What an engine has told so far."""
 
     def __init__(self, engine: Engine) -> None:
-        self.seen: list[Event | EventsBegin] = []
+        self.seen: list[Event | EventsBegin | Unreadable] = []
         self._news = asyncio.Condition()
         self.task = asyncio.create_task(self._listen(engine))
 
@@ -340,7 +342,7 @@ class Listener:
                 self.seen.append(event)
                 self._news.notify_all()
 
-    async def until(self, kind: type[Event | EventsBegin]) -> None:
+    async def until(self, kind: type[Event | EventsBegin | Unreadable]) -> None:
         async with asyncio.timeout(10), self._news:
             await self._news.wait_for(lambda: any(isinstance(event, kind) for event in self.seen))
 
@@ -385,6 +387,35 @@ async def test_a_container_is_known_from_join_to_its_end(host: Host) -> None:
     ]
     assert ContainerDisconnected(network_id, container_id) in listener.seen
     assert host.plugin.faults == []
+
+
+async def test_a_container_with_a_huge_label_is_told_as_unreadable_and_the_next_is_read(host: Host) -> None:
+    listener = Listener(host.engine)
+    await listener.until(EventsBegin)
+    body = {"Image": "tiny", "Cmd": ["sleep", "0"], "Labels": {"huge": "x" * 3_000_000}}
+    await _post(host.dockerd.socket, "/containers/create?name=huge", json.dumps(body).encode())
+    await listener.until(Unreadable)
+    await host.dockerd.docker("rm", "-f", "huge")
+    network_id = await host.engine.create_network(PLAIN)
+    await host.engine.remove_network(network_id)
+    await listener.until(NetworkDestroyed)
+    listener.task.cancel()
+    assert listener.seen == [
+        EventsBegin(),
+        Unreadable(),  # created
+        Unreadable(),  # destroyed
+        NetworkCreated(network_id, PLAIN.name),
+        NetworkDestroyed(network_id, PLAIN.name),
+    ]
+
+
+async def _post(socket: Path, path: str, body: bytes) -> None:
+    kind = {"Content-Type": "application/json"}
+    async with (
+        ClientSession(connector=UnixConnector(path=str(socket))) as session,
+        session.post(f"http://docker{path}", data=io.BytesIO(body), headers=kind) as response,
+    ):
+        assert response.status == 201, await response.text()
 
 
 async def test_our_names_come_before_dockers_in_a_real_container_and_end_with_us(host: Host) -> None:

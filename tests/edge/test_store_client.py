@@ -28,11 +28,12 @@ from isthmus.edge.store import (
     Unchanged,
 )
 from isthmus.wire.endpoints import Endpoint, Endpoints
+from tests.edge.test_store_watch import Follower, running, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.edge.conftest import Cluster
+    from tests.edge.conftest import Cluster, MakeCluster
 
 pytestmark = pytest.mark.root
 
@@ -168,7 +169,9 @@ async def test_a_swap_ends_with_its_refusal_or_with_nothing_to_do(store: Store, 
 
     with pytest.raises(ConflictError):
         await store.swap(refuse, prefixes=(prefix,))
+    assert await store.swap(lambda _seen: ([], []), prefixes=(prefix,)) == 0
     revision = await _put(store, prefix + "a", b"")
+    await _put(store, "/of-another", b"")
     assert await store.swap(lambda _seen: ([], []), prefixes=(prefix,)) == revision
 
 
@@ -184,15 +187,46 @@ async def test_a_wrong_question_is_a_bug_and_no_outage(store: Store, prefix: str
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_no_etcd_is_said_with_its_cause(unused_tcp_port: int) -> None:
-    async with Store(Endpoints((Endpoint("127.0.0.1", unused_tcp_port),)), timeout_s=0.5) as store:
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+async def test_no_etcd_is_said_with_its_cause(unused_tcp_port: int, host: str) -> None:
+    member = Endpoint(host, unused_tcp_port)
+    said = f"etcd at {member}: connection refused"
+    async with Store(Endpoints((member,)), timeout_s=0.5) as store:
         assert not store.health.is_connected
-        with pytest.raises(StoreUnavailableError, match="refused") as caught:
+        with pytest.raises(StoreUnavailableError) as caught:
             await store.read(keys=("/a",))
-        assert caught.value.__cause__ is not None
+        assert str(caught.value) == said
+        assert isinstance(caught.value.__cause__, aio.AioRpcError)
         with pytest.raises(StoreUnavailableError, match="refused"):
             await store.commit([], [Put("/a", b"")])
-        assert "refused" in store.health.reason
+        assert store.health.reason == said
+
+
+async def test_a_name_that_does_not_resolve_is_said_plainly() -> None:
+    async with Store(Endpoints((Endpoint("no-such-host.invalid", 1),)), timeout_s=0.5) as store:
+        with pytest.raises(StoreUnavailableError, match=r"^etcd at no-such-host\.invalid:1: domain name not found$"):
+            await store.read(keys=("/a",))
+
+
+async def test_an_etcd_known_to_be_away_is_not_waited_for(make_cluster: MakeCluster, prefix: str) -> None:
+    """The calls' own deadline is far beyond the test's."""
+    cluster = make_cluster()
+    [member] = cluster.members
+    async with Store(cluster.endpoints, timeout_s=600) as store, running(Follower(store)) as follower:
+        await until(lambda: bool(follower.snapshots))
+        member.freeze()
+        await until(lambda: not store.health.is_connected)
+        await asyncio.sleep(2.5)
+        async with asyncio.timeout(30):
+            with pytest.raises(StoreUnavailableError):
+                await store.read(keys=(prefix,))
+            with pytest.raises(StoreUnavailableError):
+                await store.commit([], [Put(prefix, b"")])
+            with pytest.raises(StoreUnavailableError):
+                await store.swap(lambda _seen: ([], []), keys=(prefix,))
+        member.thaw()
+        await _put(store, prefix + "a", b"1")
+        assert store.health.is_connected
 
 
 async def test_dead_members_and_names_that_do_not_resolve_are_passed_over(

@@ -60,9 +60,16 @@ MakeNode = Callable[[str], Node]
 
 
 @pytest.fixture
-async def store(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[Store]:
+async def etcd(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[EtcdSettings]:
+    """A running etcd."""
     settings = EtcdSettings(tmp_path / "etcd", free_port(), extra=("--unsafe-no-fsync",))
-    async with EtcdChild(settings), Store(settings.endpoints) as opened:
+    async with EtcdChild(settings):
+        yield settings
+
+
+@pytest.fixture
+async def store(etcd: EtcdSettings) -> AsyncIterator[Store]:
+    async with Store(etcd.endpoints) as opened:
         yield opened
 
 

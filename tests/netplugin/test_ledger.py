@@ -1,6 +1,7 @@
 """The laws of addresses and endpoints in etcd, with several nodes at once."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -8,9 +9,15 @@ import pytest
 
 from isthmus.core.errors import ConflictError, ExhaustedError, InvalidError, NotFoundError
 from isthmus.core.model import Address, Endpoint, EndpointId, NetworkKey, NetworkName, NodeName, TenantName, mac_of
-from isthmus.edge.store import Delete
+from isthmus.edge.etcd_child import LOOPBACK, EtcdSettings
+from isthmus.edge.store import Delete, Put, Store
+from isthmus.netplugin.ledger import Ledger
+from isthmus.netplugin.mirror import Mirror
 from isthmus.wire import keys
-from tests.netplugin.conftest import GATEWAY, KEY, MakeNode, Node
+from isthmus.wire.endpoints import parse_endpoints
+from tests.edge.conftest import Member
+from tests.edge.test_store_watch import Gate
+from tests.netplugin.conftest import GATEWAY, KEY, MakeNode, Node, log
 
 pytestmark = pytest.mark.root
 
@@ -97,6 +104,45 @@ async def test_a_whole_life_leaves_nothing_and_every_act_may_be_repeated(make_no
         await node.ledger.release(KEY, address)
     assert await held(node) == {str(GATEWAY)}
     assert await node.ledger.find(KEY, born.id) is None
+
+
+async def test_acts_with_nothing_left_to_do_wait_for_no_foreign_key(make_node: MakeNode) -> None:
+    """The watch of our own keys never comes to a revision that only another user of that etcd has made."""
+    node = make_node("one")
+    born = endpoint(await node.ledger.claim_next(KEY))
+    await node.ledger.create(born)
+    for act in (node.ledger.leave, node.ledger.delete):
+        await node.mirror.reached(await act(born))
+        for _ in range(2):
+            await node.store.commit([], [Put("/of-another", b"")])
+            async with asyncio.timeout(10):
+                await node.mirror.reached(await act(born))
+
+
+async def test_a_claim_that_lost_its_race_waits_for_no_foreign_key(
+    make_node: MakeNode, etcd: EtcdSettings, free_port: Callable[[], int]
+) -> None:
+    """One node's news come late: it tries for an address that another has, and hears of that only then."""
+    other = make_node("other")
+    gate = Gate(Member("etcd", etcd.client_port, 0, []), free_port())
+    async with Store(parse_endpoints(f"{LOOPBACK}:{gate.port}")) as late:
+        mirror = Mirror(late, log())
+        following = asyncio.create_task(mirror.run())
+        await gate.open()
+        try:
+            await mirror.reached()
+            await gate.shut()
+            await other.ledger.claim_wish(KEY, IPv4Address("10.1.2.1"))
+            await other.store.commit([], [Put("/of-another", b"")])
+            claim = asyncio.create_task(Ledger(other.store, mirror, NodeName("one")).claim_next(KEY))
+            await asyncio.sleep(0.5)
+            await gate.open()
+            async with asyncio.timeout(20):
+                assert await claim == IPv4Address("10.1.2.2")
+        finally:
+            following.cancel()
+            await asyncio.wait((following,))
+            await gate.shut()
 
 
 async def test_a_late_release_does_not_take_the_next_ones_address(make_node: MakeNode) -> None:

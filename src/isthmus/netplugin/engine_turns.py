@@ -10,13 +10,14 @@ from isthmus.core.desired import desired_docker_networks
 from isthmus.core.errors import EdgeError, EngineRefusedError, IsthmusError
 from isthmus.core.model import EngineState
 from isthmus.core.world import Evolution, World
-from isthmus.edge.engine import Engine
+from isthmus.edge.engine import Engine, Unreadable
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire.docker import DockerNetworkId
 from isthmus.wire.docker_api import NetworkCreated, NetworkDestroyed
 
 _RETRY_S = 1.0
+_REMOVE_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 0.0)
 _CREATE_S = 30.0  # within it the engine calls our own driver three times
 
 
@@ -95,7 +96,7 @@ class EngineTurns:
     async def _follow(self) -> None:
         async for event in self._engine.events():
             self._signals.stirred.set()
-            if isinstance(event, NetworkCreated | NetworkDestroyed):
+            if isinstance(event, NetworkCreated | NetworkDestroyed | Unreadable):
                 self._wake.set()
 
     async def _live(self) -> None:
@@ -130,12 +131,17 @@ class EngineTurns:
         self._problems = problems
 
     async def _remove(self, network_id: DockerNetworkId, network: DockerNetwork, problems: dict[str, str]) -> None:
-        try:
-            await self._engine.remove_network(network_id)
-        except EngineRefusedError as error:
-            problems[f"network {network.key}"] = f"Docker does not remove {network.name}: {error.reason}"
-            return
-        self._log.info("removed a Docker network", network=network.name)
+        # A container that has just gone is gone for us some milliseconds before the engine has let go of its endpoint.
+        for pause_s in _REMOVE_PAUSES_S:
+            try:
+                await self._engine.remove_network(network_id)
+            except EngineRefusedError as error:
+                problems[f"network {network.key}"] = f"Docker does not remove {network.name}: {error.reason}"
+                await asyncio.sleep(pause_s)
+            else:
+                problems.pop(f"network {network.key}", None)
+                self._log.info("removed a Docker network", network=network.name)
+                return
 
     async def _create(self, network: DockerNetwork, problems: dict[str, str]) -> None:
         try:

@@ -80,7 +80,7 @@ class Ledger:
                 if revision is not None:
                     await self._mirror.reached(revision)
                     return address
-                world = await self._mirror.reached(page.snapshot.revision)
+                world = await self._mirror.reached(page.snapshot.mod_revision)
         raise ConflictError(f"network {key}: {_ATTEMPTS} addresses in a row were taken by other hosts; try again")
 
     async def claim_wish(self, key: NetworkKey, address: Address) -> None:

@@ -82,6 +82,9 @@ class Report:
         """A later world: if its intent differs, others may wait for us to have applied it."""
         if evolution.is_intent_changed:
             self._owed_revision = evolution.world.revision
+        if self._written and evolution.world.revision < self._written.applied_revision:
+            self._written = None  # an older etcd has been restored, and our report with it
+            self._moved.set()
 
     async def run(self) -> None:
         """Report for ever."""

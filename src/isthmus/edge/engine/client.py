@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from isthmus.core.datapath import DockerNetwork
 from isthmus.core.errors import EngineRefusedError, EngineUnavailableError, InvalidError
@@ -27,7 +28,7 @@ DEADLINE_S = 5.0
 NEWEST_API = "1.45"  # the newest that we know; Docker 29 begins at 1.44, 20.10 ends at 1.41
 
 _AT_ONCE = 8  # containers inspected side by side
-_LONGEST_EVENT_BYTES = 1 << 20  # an event carries all labels of its container
+_LONGEST_EVENT_BYTES = 1 << 20  # an event carries all labels of its container, which anybody may make huge
 _T = TypeVar("_T")
 
 
@@ -52,6 +53,11 @@ class EventsBegin:
     """The stream is open: whatever happens from now on will be told, so this is the time to list."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something happened, but what it was is too long to read, or not an event as we know them."""
+
+
 class _DeadlineError(EngineUnavailableError):
     """The engine took a call but did not answer in time."""
 
@@ -69,7 +75,6 @@ class Engine:
             # A connection a call: after a restart of the engine there is no stale one to trip over.
             connector=aiohttp.UnixConnector(path=str(socket), force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
-            read_bufsize=_LONGEST_EVENT_BYTES,
         )
         self._socket = socket
         self._api = ""  # "/v1.41"; empty until negotiated, and again once the engine has gone
@@ -92,7 +97,7 @@ class Engine:
             async with asyncio.timeout(deadline_s), await self._send(_Call("GET", "/_ping")) as response:
                 offered = response.headers.get("Api-Version", "1.41")
                 server = response.headers.get("Server", "")
-        api_version = _spoken(offered)
+            api_version = _spoken(offered)
         self._api = f"/v{api_version}"
         named = re.match(r"Docker/(\S+)", server)
         return EngineInfo(named.group(1) if named else "unknown", api_version)
@@ -163,7 +168,9 @@ class Engine:
             except _DeadlineError:
                 return None
 
-    async def events(self, *, deadline_s: float = DEADLINE_S) -> AsyncIterator[docker_api.Event | EventsBegin]:
+    async def events(
+        self, *, deadline_s: float = DEADLINE_S
+    ) -> AsyncIterator[docker_api.Event | EventsBegin | Unreadable]:
         """What happens to networks and containers, `EventsBegin` first; `deadline_s` is for the opening.
 
         Raises:
@@ -177,8 +184,8 @@ class Engine:
                 response = await self._send(call)
             async with response:
                 yield EventsBegin()
-                async for line in response.content:
-                    event = docker_api.parse_event(line)
+                async for line in _lines(response.content.iter_any()):
+                    event = _event(line)
                     if event is not None:
                         yield event
         raise EngineUnavailableError(f"{self._socket}: the stream of events ended")
@@ -218,7 +225,7 @@ class Engine:
             yield
         except TimeoutError as error:
             raise _DeadlineError(f"{self._socket}: {asked}: no answer within {deadline_s:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:  # ValueError: not HTTP
             self._api = ""
             raise EngineUnavailableError(f"{self._socket}: {asked}: {error}") from error
         except InvalidError as error:
@@ -241,3 +248,22 @@ def _quoted(part: str) -> str:
 def _spoken(offered: str) -> str:
     """The API version to use with an engine whose newest is `offered`."""
     return min(offered, NEWEST_API, key=lambda version: [int(part) for part in version.split(".")])
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    """The lines in the chunks of a stream; None for one that is too long, which is never kept."""
+    begun, is_too_long = b"", False
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            yield None if is_too_long or len(begun) + len(end) > _LONGEST_EVENT_BYTES else begun + end
+            begun, is_too_long = b"", False
+        is_too_long = is_too_long or len(begun) + len(rest) > _LONGEST_EVENT_BYTES
+        begun = b"" if is_too_long else begun + rest
+
+
+def _event(line: bytes | None) -> docker_api.Event | Unreadable | None:
+    try:
+        return Unreadable() if line is None else docker_api.parse_event(line)
+    except InvalidError:
+        return Unreadable()

@@ -15,6 +15,8 @@ from isthmus.wire.endpoints import Endpoints
 
 _TIMEOUT_S: Final = 5.0
 _AGAIN_S: Final = 0.1
+_DOWN_S: Final = 1.0  # what a caller waits for an etcd that is known not to answer
+_SIGN_OF_LIFE: Final = txn.read_request(("/",), ())
 
 Decide = Callable[[Snapshot], tuple[Sequence[Guard], Sequence[Op]]]
 
@@ -22,7 +24,8 @@ Decide = Callable[[Snapshot], tuple[Sequence[Guard], Sequence[Op]]]
 class Store:
     """One etcd cluster; made and closed inside the event loop that uses it.
 
-    Every call ends within `timeout_s`. One that failed leaves its member, so the next asks another.
+    Every call ends within `timeout_s`; soon, where etcd has not answered for some time. One that failed leaves its
+    member, so the next asks another.
     etcd takes at most 128 guards, and 128 operations or ranges, in one call.
     """
 
@@ -49,18 +52,7 @@ class Store:
         Raises:
             StoreUnavailableError: etcd did not answer.
         """
-        request = txn.read_request(keys, prefixes)
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + self._timeout_s
-        while True:
-            try:
-                response = await self._links.call(lambda link: link.kv.Txn, request, end_s - loop.time())
-            except StoreUnavailableError:
-                if loop.time() + _AGAIN_S >= end_s:
-                    raise
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                return txn.snapshot_of(response)
+        return txn.snapshot_of(await self._ask(txn.read_request(keys, prefixes)))
 
     async def commit(self, guards: Sequence[Guard], ops: Sequence[Op]) -> int | None:
         """Do all of `ops` if all of `guards` hold: the revision that did, or None where a guard did not hold.
@@ -70,30 +62,34 @@ class Store:
                 caller reads again before it decides anew; it is never sent twice.
             LeaseLostError: a `Put` named a lease that is gone.
         """
+        await self._refuse_soon()
         request = txn.commit_request(guards, ops)
         response = await self._links.call(lambda link: link.kv.Txn, request, self._timeout_s)
         return response.header.revision if response.succeeded else None
 
     async def swap(self, decide: Decide, *, keys: Sequence[str] = (), prefixes: Sequence[str] = ()) -> int:
-        """Read, decide, commit, and again while a guard fails; the revision that decided it.
+        """Read, decide, commit, and again while a guard fails; the revision from which on it is so.
 
-        `decide` refuses by raising; no operations mean that nothing is left to do.
+        `decide` refuses by raising; no operations mean that nothing is left to do. The revision is then the one that
+        last wrote any of what was read, 0 where nothing was there: never one that only another's keys have brought.
         """
         while True:
             snapshot = await self.read(keys=keys, prefixes=prefixes)
             guards, ops = decide(snapshot)
-            revision = await self.commit(guards, ops) if ops else snapshot.revision
+            revision = await self.commit(guards, ops) if ops else snapshot.mod_revision
             if revision is not None:
                 return revision
 
     def watch(self, prefix: str) -> AsyncGenerator[Snapshot | Events, None]:
         """A snapshot of the prefix, then every event after it, once and in order, whatever happens to etcd.
 
-        Another snapshot comes where the history that was missed is compacted: it replaces all that was known.
+        Another snapshot comes where the history that was missed is compacted, and where etcd was wiped or restored
+        from a backup: it replaces all that was known, and its revision may be a lower one. A restored etcd that is
+        written beyond all that was seen before it is asked again, and keeps its cluster id, is not noticed.
         While etcd is away the iterator waits and `health` says why. Leave it early by cancelling its task or
         through `contextlib.aclosing`.
         """
-        return watch.follow(self._links, prefix, lambda: self.read(prefixes=(prefix,)))
+        return watch.follow(self._links, prefix, self._ask)
 
     def lease(self, ttl_s: int) -> AbstractAsyncContextManager[lease.Lease]:
         """A lease, kept alive during the block and revoked after it."""
@@ -107,3 +103,26 @@ class Store:
     async def close(self) -> None:
         """Drop the connections; watches under way end cancelled."""
         await self._links.close()
+
+    async def _ask(self, request: pb.TxnRequest) -> pb.TxnResponse:
+        await self._refuse_soon()
+        return await self._tried(request, self._timeout_s)
+
+    async def _refuse_soon(self) -> None:
+        """Try an etcd that is known not to answer with a small question, which has little time.
+
+        Less time for the question itself would never do for a large one, whose answer alone ends the outage.
+        """
+        if self._links.is_long_down:
+            await self._tried(_SIGN_OF_LIFE, min(_DOWN_S, self._timeout_s))
+
+    async def _tried(self, request: pb.TxnRequest, timeout_s: float) -> pb.TxnResponse:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + timeout_s
+        while True:
+            try:
+                return await self._links.call(lambda link: link.kv.Txn, request, end_s - loop.time())
+            except StoreUnavailableError:
+                if loop.time() + _AGAIN_S >= end_s:
+                    raise
+                await asyncio.sleep(_AGAIN_S)

@@ -9,7 +9,7 @@ from grpc import aio
 
 from isthmus.core.errors import StoreUnavailableError
 from isthmus.edge.store._etcd import etcd_pb2 as pb
-from isthmus.edge.store.links import NEED_LEADER, LeaseLostError, Link, Links
+from isthmus.edge.store.links import NEED_LEADER, LeaseLostError, Link, Links, plain_text
 
 _BEATS: Final = 3  # refreshes in one time to live, so two may fail
 _REVOKE_S: Final = 2.0
@@ -71,7 +71,7 @@ async def _refreshed(links: Links, lease_id: int, timeout_s: float) -> int:
                 link = await links.ready()
                 ttl_s = await _refresh(link, lease_id)
         except (TimeoutError, aio.AioRpcError) as error:
-            why = error.details() if isinstance(error, aio.AioRpcError) else "lease not refreshed in time"
+            why = plain_text(error) if isinstance(error, aio.AioRpcError) else "lease not refreshed in time"
             links.failed(link, f"etcd at {link.name if link else links.name}: {why}")
             await asyncio.sleep(timeout_s / 10)
         else:

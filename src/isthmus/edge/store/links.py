@@ -6,6 +6,7 @@ its connection stands.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _OPTIONS: Final = (
 )
 _POLLS_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
 _PROBE_S: Final = 0.5
+_LONG_S: Final = 2.0
 _ANSWERS: Final = frozenset(
     {
         grpc.StatusCode.NOT_FOUND,  # always a lease: nothing else that we name must exist
@@ -48,6 +50,11 @@ _ANSWERS: Final = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
+
+_ROUTE = re.compile(
+    r".*(?:last error: [A-Z_]+: \S+: |lookup failed for \S+: )(?:Failed to connect to remote host: )?(?:connect: )?"
+)
+_CODES = re.compile(r"(?: \(\d+\)|\])+$")
 
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
@@ -86,13 +93,13 @@ class Link:
         self.lease = rpc.LeaseStub(self.channel)
         self.maintenance = rpc.MaintenanceStub(self.channel)
 
-    async def why_down(self) -> str:
-        """What gRPC says of a member whose connection does not come to stand."""
+    async def fault(self) -> aio.AioRpcError | None:
+        """What gRPC says of a member whose connection does not come to stand; None where it just did."""
         try:
             await self.maintenance.Status(pb.StatusRequest(), timeout=_PROBE_S)
         except aio.AioRpcError as error:
-            return error.details() or error.code().name
-        return "connected too late"
+            return error
+        return None
 
     @property
     def is_ready(self) -> bool:
@@ -106,9 +113,15 @@ class Links:
     def __init__(self, endpoints: Endpoints, tls: TlsFiles | None) -> None:
         credentials = _credentials(endpoints, tls)
         self._links = [Link(member, credentials) for member in endpoints.members]
-        self.name = str(endpoints)
+        self.name = ",".join(map(str, endpoints.members))
         self._is_closed = False
+        self._failing_since_s: float | None = None
         self.health = Health(is_connected=False, reason="not connected yet", since_s=time.time())
+
+    @property
+    def is_long_down(self) -> bool:
+        """Whether etcd was asked, and has not answered for long enough that a caller need not wait for it."""
+        return self._failing_since_s is not None and time.monotonic() - self._failing_since_s > _LONG_S
 
     async def ready(self) -> Link:
         """A member whose connection stands, the one in favour first; waits for it without end.
@@ -140,7 +153,8 @@ class Links:
                 link = await self.ready()
                 answer = await pick(link)(question, metadata=NEED_LEADER, timeout=timeout_s)
         except TimeoutError as error:
-            raise await self._silence(link, timeout_s) from error
+            fault = await self._links[0].fault() if link is None else None
+            raise self._silence(link, timeout_s, fault) from fault or error
         except aio.AioRpcError as error:
             raise self._refusal(link, error) from error
         self.answered()
@@ -148,12 +162,15 @@ class Links:
 
     def answered(self) -> None:
         """Note that etcd answered."""
+        self._failing_since_s = None
         self._note(is_connected=True, reason="")
 
     def failed(self, link: Link | None, reason: str) -> None:
         """Note why etcd did not answer; the member at fault becomes the last to be asked."""
         if self._links[0] is link:
             self._links.append(self._links.pop(0))
+        if self._failing_since_s is None:
+            self._failing_since_s = time.monotonic()
         self._note(is_connected=False, reason=reason)
 
     async def close(self) -> None:
@@ -162,15 +179,15 @@ class Links:
         for link in self._links:
             await link.channel.close()
 
-    async def _silence(self, link: Link | None, timeout_s: float) -> StoreUnavailableError:
-        why = await self._links[0].why_down() if link is None else f"no answer within {timeout_s:g} s"
+    def _silence(self, link: Link | None, timeout_s: float, fault: aio.AioRpcError | None) -> StoreUnavailableError:
+        why = plain_text(fault) if fault else f"no answer within {timeout_s:.2g} s"
         reason = f"etcd at {link.name if link else self.name}: {why}"
         self.failed(link, reason)
         return StoreUnavailableError(reason)
 
     def _refusal(self, link: Link | None, error: aio.AioRpcError) -> Exception:
         """By its code: what the caller asked wrongly stays a bug; the rest is trouble outside."""
-        reason = f"etcd at {link.name if link else self.name}: {error.details() or error.code().name}"
+        reason = f"etcd at {link.name if link else self.name}: {plain_text(error)}"
         if error.code() in _ANSWERS:
             self.answered()
             return LeaseLostError(reason) if error.code() is grpc.StatusCode.NOT_FOUND else error
@@ -181,6 +198,13 @@ class Links:
         is_flip = is_connected != self.health.is_connected
         since_s = time.time() if is_flip else self.health.since_s
         self.health = Health(is_connected, reason, since_s)
+
+
+def plain_text(error: aio.AioRpcError) -> str:
+    """What went wrong, without gRPC's account of how it came to know."""
+    said = (error.details() or error.code().name).splitlines()[0]
+    cause = _CODES.sub("", _ROUTE.sub("", said))
+    return cause[:1].lower() + cause[1:]
 
 
 def _credentials(endpoints: Endpoints, tls: TlsFiles | None) -> grpc.ChannelCredentials | None:

@@ -19,6 +19,14 @@ class Snapshot:
     revision: int
     items: tuple[KeyValue, ...]
 
+    @property
+    def mod_revision(self) -> int:
+        """The revision that last wrote any of the items; 0 where there are none.
+
+        Unlike `revision`, which moves with every key of that etcd, it is one that a watch of them comes to.
+        """
+        return max((item.mod_revision for item in self.items), default=0)
+
     def by_key(self) -> dict[str, KeyValue]:
         """The same items by key."""
         return {item.key: item for item in self.items}

@@ -2,6 +2,8 @@
 
 The stream goes on at the last *event's* revision + 1 over any break. It is never moved by an answer's header:
 etcd may send it ahead of events still to come (while catching up, and upon asked-for progress before 3.4.25).
+Headers tell something else: an etcd that was wiped or restored from a backup counts again from a lower revision,
+and waits without a word for one that is still to come.
 """
 
 import asyncio
@@ -14,8 +16,8 @@ from grpc import aio
 
 from isthmus.core.errors import StoreUnavailableError
 from isthmus.edge.store._etcd import etcd_pb2 as pb
-from isthmus.edge.store.links import NEED_LEADER, Link, Links
-from isthmus.edge.store.txn import event_of, watch_request
+from isthmus.edge.store.links import NEED_LEADER, Link, Links, plain_text
+from isthmus.edge.store.txn import event_of, read_request, snapshot_of, watch_request
 from isthmus.edge.store.values import Events, Snapshot
 
 _ASK_S: Final = 2.0  # how often a sign of life is asked for
@@ -23,30 +25,61 @@ _SILENCE_S: Final = 5.0  # after which the member is held for dead
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _Call = aio.StreamStreamCall[pb.WatchRequest, pb.WatchResponse]
+Ask = Callable[[pb.TxnRequest], Awaitable[pb.TxnResponse]]  # a read, no older than the question
 
 
 class _BrokenError(Exception):
     """The stream ended, or fell silent."""
 
 
-class _CompactedError(Exception):
-    """The revision to go on from is no longer kept."""
+class _HistoryLostError(Exception):
+    """The revision to go on from is no longer kept, or is another history's."""
 
 
-async def follow(
-    links: Links, prefix: str, relist: Callable[[], Awaitable[Snapshot]]
-) -> AsyncGenerator[Snapshot | Events, None]:
-    """A snapshot, then events without end; after a compaction that was slept through, a snapshot again."""
+class _History:
+    """Whose history is followed, and how far it was seen to reach."""
+
+    def __init__(self, start: pb.ResponseHeader, head: Callable[[], Awaitable[pb.TxnResponse]]) -> None:
+        self._newest = start
+        self._head = head
+
+    async def check(self, header: pb.ResponseHeader) -> None:
+        """See that an answer is of this history.
+
+        A member that lags behind the others shows less than was seen, too, so the cluster has the last word.
+
+        Raises:
+            _HistoryLostError: it is another's, or was cut back.
+            _BrokenError: the cluster does not answer.
+        """
+        if not self._reaches(header):
+            try:
+                header = (await self._head()).header
+            except StoreUnavailableError as error:
+                raise _BrokenError("behind what was seen before, and the cluster does not answer") from error
+        if not self._reaches(header):
+            raise _HistoryLostError
+        self._newest = header
+
+    def _reaches(self, header: pb.ResponseHeader) -> bool:
+        return header.cluster_id == self._newest.cluster_id and header.revision >= self._newest.revision
+
+
+async def follow(links: Links, prefix: str, ask: Ask) -> AsyncGenerator[Snapshot | Events, None]:
+    """A snapshot, then events without end; where what follows it cannot be known, a snapshot again."""
+    everything, one_key = read_request((), (prefix,)), read_request((prefix or "\0",), ())
     while True:
-        snapshot = await _persist(relist)
+        answer = await _persist(lambda: ask(everything))
+        snapshot = snapshot_of(answer)
         yield snapshot
-        with suppress(_CompactedError):
-            async with aclosing(_resumed(links, prefix, snapshot.revision + 1)) as stream:
+        history = _History(answer.header, lambda: ask(one_key))
+        with suppress(_HistoryLostError):
+            async with aclosing(_resumed(links, prefix, snapshot.revision + 1, history)) as stream:
                 async for events in stream:
                     yield events
 
 
-async def _persist(relist: Callable[[], Awaitable[Snapshot]]) -> Snapshot:
+async def _persist(relist: Callable[[], Awaitable[pb.TxnResponse]]) -> pb.TxnResponse:
     pauses_s = iter(_PAUSES_S)
     while True:
         try:
@@ -55,18 +88,21 @@ async def _persist(relist: Callable[[], Awaitable[Snapshot]]) -> Snapshot:
             await asyncio.sleep(_jittered(next(pauses_s, _PAUSES_S[-1])))
 
 
-async def _resumed(links: Links, prefix: str, start_revision: int) -> AsyncGenerator[Events, None]:
+async def _resumed(links: Links, prefix: str, start_revision: int, history: _History) -> AsyncGenerator[Events, None]:
     pauses_s = iter(_PAUSES_S)
     while True:
         link = await links.ready()
         try:
             async with aclosing(_stream(link, links.answered, watch_request(prefix, start_revision))) as stream:
-                async for events in stream:
-                    start_revision = events.revision + 1
-                    pauses_s = iter(_PAUSES_S)
-                    yield events
+                async for answer in stream:
+                    await history.check(answer.header)
+                    if answer.events:
+                        events = tuple(event_of(event) for event in answer.events)
+                        start_revision = events[-1].mod_revision + 1
+                        pauses_s = iter(_PAUSES_S)
+                        yield Events(events[-1].mod_revision, events)
         except (_BrokenError, aio.AioRpcError) as error:
-            why = error.details() if isinstance(error, aio.AioRpcError) else error
+            why = plain_text(error) if isinstance(error, aio.AioRpcError) else error
             links.failed(link, f"etcd at {link.name}: {why}")
             await asyncio.sleep(_jittered(next(pauses_s, _PAUSES_S[-1])))
 
@@ -75,16 +111,16 @@ def _jittered(pause_s: float) -> float:
     return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  # so that a hundred agents do not come back at once
 
 
-async def _stream(link: Link, answered: Callable[[], None], request: pb.WatchRequest) -> AsyncGenerator[Events, None]:
+async def _stream(
+    link: Link, answered: Callable[[], None], request: pb.WatchRequest
+) -> AsyncGenerator[pb.WatchResponse, None]:
     call = link.watch.Watch(metadata=NEED_LEADER)
     asking = asyncio.create_task(_ask(call, request))
     try:
         while True:
             answer = await _read(call)
             answered()
-            if answer.events:
-                events = tuple(event_of(event) for event in answer.events)
-                yield Events(events[-1].mod_revision, events)
+            yield answer
     finally:
         asking.cancel()
         call.cancel()
@@ -109,7 +145,7 @@ async def _read(call: _Call) -> pb.WatchResponse:
     if not isinstance(answer, pb.WatchResponse):
         raise _BrokenError("the watch ended")
     if answer.compact_revision:
-        raise _CompactedError
+        raise _HistoryLostError
     if answer.canceled:
         raise _BrokenError(f"the watch was refused: {answer.cancel_reason}")
     return answer
