@@ -47,7 +47,6 @@ _ANSWERS: Final = frozenset(
         grpc.StatusCode.NOT_FOUND,  # always a lease: nothing else that we name must exist
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.UNIMPLEMENTED,
     }
 )
 
