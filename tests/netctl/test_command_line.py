@@ -136,6 +136,33 @@ def test_its_own_version_needs_no_master(netctl: Netctl, word: str) -> None:
     assert netctl(word).stdout == f"netctl version {__version__}\n"
 
 
+def spawn(line: str, stdout: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "isthmus.netctl", *line.split()]
+    environment = os.environ | {"NETMASTER": NOBODY}
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("line", ["", "net create --help", "-v", "net create", "--nonsense"])
+def test_a_reader_that_has_gone_ends_it_silently_with_4(line: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = spawn(line, writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (4, "")
+
+
+def test_output_that_cannot_be_written_is_an_error_with_exit_code_4() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        done = spawn("-v", full)
+    finally:
+        os.close(full)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "No space left on device" in done.stderr
+
+
 def test_completion_knows_the_commands_and_their_options(tmp_path: Path) -> None:
     def complete(line: str) -> set[str]:
         answer = tmp_path / "answer"

@@ -137,6 +137,14 @@ def test_every_way_to_write_an_option_makes_the_same_network(netctl: Netctl, lin
         ("tenant rm default", "tenant default cannot be deleted: it is always there"),
         ("net create -s 10.1.1.0/33 foo", 'subnet \\"10.1.1.0/33\\": the prefix length 33 is not in 8 to 31'),
         ("tenant create a_b", "tenantName"),
+        ("tenant create h\u00e9", 'tenantName \\"h\u00e9\\" has an invalid format'),
+        ("tenant create \udce9", 'tenantName \\"\\\\udce9\\" has an invalid format'),
+        ("tenant create ../x", 'tenantName \\"../x\\" has an invalid format: it takes letters, digits'),
+        ("net create -s 10.1.1.0/24 a/b", 'networkName \\"a/b\\" has an invalid format: it takes letters, digits'),
+        ("net create -t a/b -s 10.1.1.0/24 c", 'tenantName \\"a/b\\" has an invalid format'),
+        ("net rm a/b", "network default:a/b not found"),
+        ("net inspect ../x", "network default:../x not found"),
+        ("tenant rm /", "tenant / not found"),
     ],
 )
 def test_the_masters_refusal_is_one_record_on_stderr_and_exit_code_3(netctl: Netctl, line: str, text: str) -> None:
@@ -166,6 +174,25 @@ async def test_nodes_that_do_not_follow_are_a_warning(netctl: Netctl, store: Sto
     assert 'level=warning msg="network default:net: not yet so on node2"' in done.stderr
 
 
+async def test_a_node_without_an_engine_is_a_warning_with_the_reason(netctl: Netctl, store: Store) -> None:
+    node = Node(NodeName("node2"), IPv4Address("192.168.2.11"), "0", EngineState.ABSENT)
+    await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in (node, NodeLease(node.name, "host"))])
+    done = netctl("net create -s 10.1.1.0/24 net")
+    assert (done.returncode, done.stdout) == (0, "Creating network default:net\n")
+    assert 'msg="network default:net: not yet so on node2: its container engine does not answer"' in done.stderr
+
+
+def test_a_reader_that_has_gone_ends_it_silently_with_4(master: Master) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "isthmus.netctl", "--netmaster", master.url, "net", "ls"]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (4, "")
+
+
 def test_both_versions_are_shown(netctl: Netctl) -> None:
-    lines = f"Version: {__version__}\nGitCommit: \nBuildTime: \n"
+    lines = f"Version: {__version__}\nGitCommit: unknown\nBuildTime: unknown\n"
     assert netctl("version").stdout == f"Client Version:\n{lines}\nServer Version:\n{lines}"

@@ -15,7 +15,9 @@ import pytest
 from isthmus import __version__
 from isthmus.core.errors import InvalidError
 from isthmus.edge.etcd_child import EtcdSettings
+from isthmus.edge.store import DeleteRange, Store
 from isthmus.netmaster.options import FLAGS, IGNORED, Listen, help_text, parse_listen, parse_options
+from isthmus.wire import keys
 from isthmus.wire.endpoints import parse_endpoints
 
 if TYPE_CHECKING:
@@ -149,6 +151,13 @@ def test_its_private_etcd_keeps_everything_over_a_restart(
     third = start(*options)
     assert wait_for(lambda: third.ask("GET", "/api/v1/networks/default:net/").status == 200)
     assert third.stop() == 0
+
+
+@pytest.mark.root
+async def test_the_first_records_come_back_after_etcd_was_wiped(master: Master, store: Store) -> None:
+    await store.commit((), (DeleteRange(keys.ROOT),))
+    assert wait_for(lambda: master.ask("GET", "/api/v1/tenants/default/").status == 200)
+    assert keys.GLOBAL in (await store.read(keys=(keys.GLOBAL,))).by_key()
 
 
 @pytest.mark.root

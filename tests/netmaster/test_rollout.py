@@ -24,6 +24,7 @@ from isthmus.core.model import (
     mac_of,
 )
 from isthmus.core.world import Change, World, evolve
+from isthmus.edge.etcd_child import EtcdSettings
 from isthmus.edge.store import Op, Put, Snapshot, Store
 from isthmus.netmaster.rollout import Rollout, node_states, rollout
 from isthmus.wire import keys
@@ -120,7 +121,20 @@ async def test_nodes_that_do_not_follow_in_time_are_named(master: Master, store:
         created = await asyncio.to_thread(master.post_network, str(KEY), "10.1.1.0/24")
         deleted = await asyncio.to_thread(master.ask, "DELETE", f"/api/v1/networks/{KEY}/")
         for reply in (created, deleted):
-            assert (reply.status, reply.headers["isthmus-pending"]) == (200, "node2")
+            told = "node2, node4: its container engine does not answer"
+            assert (reply.status, reply.headers["isthmus-pending"]) == (200, told)
+
+
+@pytest.mark.root
+async def test_nobody_waits_for_a_node_without_an_engine(
+    etcd: EtcdSettings, start: Callable[..., Master], store: Store
+) -> None:
+    without_engine = replace(node(ONE), engine=EngineState.ABSENT)
+    await store.commit((), put(without_engine, NodeLease(ONE, "host")))
+    # Waiting would outlast the test's patience.
+    patient = start("-cluster-store", str(etcd.endpoints), "-rollout-wait", "600")
+    reply = await asyncio.to_thread(patient.post_network, str(KEY), "10.1.1.0/24")
+    assert reply.headers["isthmus-pending"] == "node1: its container engine does not answer"
 
 
 def world(*records: Node | NodeLease) -> World:
@@ -133,7 +147,8 @@ def test_only_living_nodes_with_an_engine_count() -> None:
     assert rollout(world(node(ONE, 6), *alive), KEY, 7) == Rollout(pending=(ONE,))
     assert rollout(world(node(ONE, 6)), KEY, 7) == Rollout()
     without_engine = replace(node(ONE, 6), engine=EngineState.ABSENT)
-    assert rollout(world(without_engine, *alive), KEY, 7) == Rollout()
+    assert rollout(world(without_engine, *alive), KEY, 7) == Rollout(without_engine=(ONE,))
+    assert rollout(world(without_engine), KEY, 7) == Rollout()
 
 
 def test_a_problem_from_before_the_change_is_an_earlier_networks() -> None:

@@ -228,11 +228,41 @@ def test_the_settings_are_read_only_and_say_what_is_in_use(furnished: Master) ->
     assert (oper["numNetworks"], oper["vxlansInUse"]) == (1, "50")
 
 
+def test_a_body_without_end_is_refused(furnished: Master) -> None:
+    body = json.dumps({"tenantName": "b", "padding": "x" * 2**20}).encode()
+    for path in ("tenants/b", "networks/default:b"):
+        reply = furnished.ask("POST", f"/api/v1/{path}/", body)
+        assert (reply.status, reply.text) == (413, "the request's body is longer than 1048576 bytes\n")
+    allowed = json.dumps({"tenantName": "b", "padding": ""}).encode()
+    assert furnished.ask("POST", "/api/v1/tenants/b/", allowed.ljust(2**20)).status == 200
+
+
+def test_a_key_may_hold_anything_and_is_one_part_of_the_path(furnished: Master) -> None:
+    assert furnished.ask("GET", "/api/v1/tenants/a%2Fb/").text == "tenant a/b not found\n"
+    assert furnished.ask("GET", "/api/v1/tenants/a%2fb").text == "tenant a/b not found\n"
+    assert furnished.ask("GET", "/api/v1/inspect/networks/default:a%2Fb/").text == "network default:a/b not found\n"
+    assert furnished.ask("GET", "/api/v1/networks/default%2Fold:x/").status == 404
+
+
+def test_a_wrong_value_is_shown_as_it_was_written(furnished: Master) -> None:
+    told = furnished.post("tenants", "x", tenantName="h\u00e9").text
+    assert told.startswith('tenantName "h\u00e9" has an invalid format')
+    lone = furnished.ask("POST", "/api/v1/tenants/x/", b'{"tenantName": "\\udce9"}')
+    assert (lone.status, lone.text.startswith('tenantName "\\udce9" has')) == (400, True)
+    subnet = furnished.ask(
+        "POST", "/api/v1/networks/default:x/", json.dumps(NET | {"networkName": "x", "subnet": "\udce9"}).encode()
+    )
+    assert (subnet.status, '"\\udce9"' in subnet.text) == (400, True)
+
+
 def test_the_openapi_document_describes_every_answer(furnished: Master) -> None:
     document = furnished.ask("GET", "/openapi.json").json
     operations = [each for path in document["paths"].values() for each in path.values()]
     assert len(operations) == sum(len(route.methods) for route in ROUTES)
     assert all("description" in answer for each in operations for answer in each["responses"].values())
+    takers = [each for each in operations if "requestBody" in each]
+    assert all("413" in each["responses"] for each in takers)
+    assert len(takers) == sum(len(route.methods) for route in ROUTES if route.takes)
     text = json.dumps(document)
     for name in ("TenantBody", "NetworkBody", "NetworkInspection"):
         assert name in document["components"]["schemas"]

@@ -240,7 +240,7 @@ def _start(wish: argparse.Namespace) -> int:
         if wish.program is None:
             cluster.start_machine(lab, of, say)
         else:
-            cluster.start_program(lab, of, wish.program)
+            cluster.start_program(lab, of, wish.program, say)
     return 0
 
 

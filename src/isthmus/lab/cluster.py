@@ -13,7 +13,7 @@ from typing import TypeVar
 from isthmus.core.errors import EdgeError, IsthmusError, NotFoundError
 from isthmus.lab import fabric, holder, image, power, programs, state
 from isthmus.lab.process import Process
-from isthmus.lab.topology import GATEWAY, MAX_NODES, Lab, Machine, Role, hosts_file, machines
+from isthmus.lab.topology import GATEWAY, MAX_NODES, Lab, Machine, Role, etcd_members, hosts_file, machines
 
 T = TypeVar("T")
 Say = Callable[[Machine, str], None]  # what has just happened on a machine
@@ -21,6 +21,7 @@ Say = Callable[[Machine, str], None]  # what has just happened on a machine
 GONE_DEADLINE_S = 10.0
 
 _NEEDED = ("busybox", "containerd", "etcd", "ip", "nft", "nsenter", "setpriv", "setsid", "tcpdump", "unshare")
+_WAITING = "etcd runs but waits for the other members"
 _MODULES = ("br_netfilter", "overlay", "vxlan")
 _CONTAINERD_CONFIG = """version = 2
 oom_score = 0
@@ -67,7 +68,7 @@ def up(lab: Lab, say: Say) -> None:
     fabric.build(lab, switches)
     for machine in every:
         fabric.plug(lab, switches, machine, host(lab, machine))
-    _in_parallel(every, lambda machine: _start_programs(lab, machine, say))
+    _in_parallel(every, lambda machine: _start_programs(lab, machine, say, is_alone=False))
 
 
 def down(name: str) -> bool:
@@ -99,7 +100,7 @@ def start_machine(lab: Lab, machine: Machine, say: Say) -> None:
     _clear(lab)
     _turn_on(lab, machine, say)
     fabric.plug(lab, switches, machine, host(lab, machine))
-    _start_programs(lab, machine, say)
+    _start_programs(lab, machine, say, is_alone=True)
 
 
 def stop_machine(lab: Lab, machine: Machine, say: Say) -> None:
@@ -120,11 +121,14 @@ def kill_machine(lab: Lab, machine: Machine) -> None:
         holder.kill([running])
 
 
-def start_program(lab: Lab, machine: Machine, name: str) -> None:
-    """Start a program and wait until it is ready."""
+def start_program(lab: Lab, machine: Machine, name: str, say: Say) -> None:
+    """Start a program and wait until it is ready; but no etcd for members that do not run."""
     running, program = host(lab, machine), programs.named(lab, machine, name)
     power.start(lab, machine, running, program)
-    power.in_network_of(running, lambda: power.await_ready(lab, machine, running, program))
+    if _can_be_ready(lab, program):
+        power.in_network_of(running, lambda: power.await_ready(lab, machine, running, program))
+    else:
+        say(machine, _WAITING)
 
 
 def host(lab: Lab, machine: Machine) -> Process:
@@ -196,7 +200,8 @@ def _write_files(lab: Lab, machine: Machine, disk: Path) -> None:
     (etc / "containerd/config.toml").write_text(_CONTAINERD_CONFIG)
 
 
-def _start_programs(lab: Lab, machine: Machine, say: Say) -> None:
+def _start_programs(lab: Lab, machine: Machine, say: Say, *, is_alone: bool) -> None:
+    """Start all programs of a machine; if it `is_alone`, nobody starts those of the others meanwhile."""
     running = host(lab, machine)
 
     def work() -> None:
@@ -204,12 +209,24 @@ def _start_programs(lab: Lab, machine: Machine, say: Say) -> None:
         for program in present:
             power.start(lab, machine, running, program)
         for program in present:
+            if is_alone and not _can_be_ready(lab, program):
+                say(machine, _WAITING)
+                continue
             power.await_ready(lab, machine, running, program)
             say(machine, f"{program.name} ready")
         if any(program.name == "dockerd" for program in present) and image.ensure(running):
             say(machine, f"image {image.NAME} built")
 
     power.in_network_of(running, work)
+
+
+def _can_be_ready(lab: Lab, program: programs.Program) -> bool:
+    """Say whether enough members of etcd run; all other programs need nobody for their first answer."""
+    if program.name != "etcd":
+        return True
+    members = etcd_members(lab)
+    hosts = [running for member in members if (running := _read(lab, member)) is not None]
+    return 2 * sum(power.find(each, "etcd") is not None for each in hosts) > len(members)
 
 
 def _look(lab: Lab, machine: Machine) -> MachineState:

@@ -22,7 +22,9 @@ def _plain() -> Callable[[Machine, str], None]:
     started_s = time.monotonic()
 
     def say(machine: Machine, what: str) -> None:
-        print(f"{time.monotonic() - started_s:5.1f} s  {machine.hostname}: {what}", file=sys.stderr, flush=True)
+        # In one piece, end of line and all: machines come up side by side, each in a thread.
+        sys.stderr.write(f"{time.monotonic() - started_s:5.1f} s  {machine.hostname}: {what}\n")
+        sys.stderr.flush()
 
     return say
 

@@ -56,8 +56,8 @@ class RunningNode:
         return done.stdout.rstrip("\n")
 
     def start(self, program: str) -> None:
-        """Start a program and wait until it is ready."""
-        cluster.start_program(self.lab, self.machine, program)
+        """Start a program and wait until it is ready; but no etcd for others that do not run."""
+        cluster.start_program(self.lab, self.machine, program, _silent)
 
     def stop(self, program: str) -> None:
         """End a program with SIGTERM."""

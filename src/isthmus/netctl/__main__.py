@@ -1,5 +1,6 @@
 """netctl's start: finds the command, runs it, and turns what went wrong into text and exit code."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,22 @@ def main() -> None:
         from isthmus.netctl.completion import complete
 
         complete(ROOT)
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        print(end="", flush=True)
+    except OSError as error:  # of our own output: the client has its own word for a connection that fails
+        code = _unwritten(error)
+    sys.exit(code)
+
+
+def _unwritten(error: OSError) -> int:
+    if not isinstance(error, BrokenPipeError):  # a reader that has seen enough is no error to speak of
+        with contextlib.suppress(OSError):
+            complain(f"the output could not be written: {error.strerror}")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):  # the interpreter writes what is left at its end, and must not fail again
+        os.dup2(nowhere, number)
+    return LOCAL_FAILURE
 
 
 def run(words: Sequence[str]) -> int:
@@ -63,10 +79,9 @@ def _act(target: Target, parsed: Parsed, leading: Parsed) -> int:
     assert target.command.run is not None
     try:
         target.command.run(Call(parsed, _client(leading)))
-        sys.stdout.flush()
     except UsageError as error:
         return _wrong(str(error), target)
-    except (BadMasterError, UnreachableError, RefusedError, FailedError, OSError) as error:
+    except (BadMasterError, UnreachableError, RefusedError, FailedError) as error:
         complain(str(error))
         return _exit_code(error)
     return OK
@@ -78,8 +93,6 @@ def _exit_code(error: Exception) -> int:
             return WRONG_USAGE
         case FailedError():
             return error.exit_code
-        case OSError():
-            return LOCAL_FAILURE
         case _:
             return FAILED
 

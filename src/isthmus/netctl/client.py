@@ -56,19 +56,19 @@ class Client:
 
     def object(self, collection: str, key: str) -> Object:
         """One object."""
-        return dict(self._api("GET", f"{collection}/{quote(key)}/").content)
+        return dict(self._api("GET", f"{collection}/{_segment(key)}/").content)
 
     def inspect(self, collection: str, key: str) -> Object:
         """One object and its state."""
-        return dict(self._api("GET", f"inspect/{collection}/{quote(key)}/").content)
+        return dict(self._api("GET", f"inspect/{collection}/{_segment(key)}/").content)
 
     def create(self, collection: str, key: str, fields: Mapping[str, Any]) -> Done:
         """Create an object."""
-        return self._api("POST", f"{collection}/{quote(key)}/", json.dumps(fields).encode())
+        return self._api("POST", f"{collection}/{_segment(key)}/", json.dumps(fields).encode())
 
     def delete(self, collection: str, key: str) -> Done:
         """Delete an object."""
-        return self._api("DELETE", f"{collection}/{quote(key)}/")
+        return self._api("DELETE", f"{collection}/{_segment(key)}/")
 
     def version(self) -> Object:
         """What the master was built from."""
@@ -99,6 +99,11 @@ def _done(answer: Answer) -> Done:
         return Done(json.loads(answer.body), answer.headers.get("isthmus-pending", ""))
     text = answer.body.decode(errors="replace").strip()
     raise RefusedError(answer.status, text or f"{answer.status} {answer.reason}")
+
+
+def _segment(key: str) -> str:
+    """A key as one part of a path; the server decides whether such a name may be."""
+    return quote(key, safe=":", errors="surrogateescape")
 
 
 def _reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ def _version(call: Call) -> None:
 
 
 def _lines(version: Object) -> str:
-    return "".join(f"{field}: {version.get(field, '')}\n" for field in ("Version", "GitCommit", "BuildTime"))
+    return "".join(f"{field}: {version.get(field) or 'unknown'}\n" for field in ("Version", "GitCommit", "BuildTime"))
 
 
 COMMAND = Command(("version",), "Show this program's version and the master's", run=_version)

@@ -21,6 +21,7 @@ from isthmus.netmaster.routes import Surroundings
 
 BAD_CONFIGURATION = 22
 _RETRY_S = 1.0
+_CHECK_S = 10.0
 
 log = structlog.get_logger()
 
@@ -73,11 +74,23 @@ async def _supply(store: Store, child: EtcdSettings | None) -> None:
     while True:
         try:
             async with _child(child):
-                await plans.carry_out(store, plans.first_records())
-                await asyncio.get_running_loop().create_future()
+                await _keep_first_records(store)
         except StoreUnavailableError as error:
             log.warning("etcd does not answer, trying again", reason=str(error))
             await asyncio.sleep(_RETRY_S)
+
+
+async def _keep_first_records(store: Store) -> None:
+    """Write the first records, and again whenever etcd has lost them, to a wipe or an old backup."""
+    while True:
+        try:
+            if (await plans.carry_out(store, plans.first_records())).is_new:
+                log.info("first records written")
+        except StoreUnavailableError as error:
+            log.warning("etcd does not answer, trying again", reason=str(error))
+            await asyncio.sleep(_RETRY_S)
+        else:
+            await asyncio.sleep(_CHECK_S)
 
 
 def _child(settings: EtcdSettings | None) -> contextlib.AbstractAsyncContextManager[object]:

@@ -12,17 +12,24 @@ from isthmus.core.errors import (
     ConflictError,
     ExhaustedError,
     InvalidError,
+    IsthmusError,
     NotFoundError,
     StoreUnavailableError,
     UnreadableRecordError,
 )
-from isthmus.core.model import NodeName
 from isthmus.wire.rest import render
 
 PENDING_HEADER = "Isthmus-Pending"
+MAX_BODY_BYTES = 2**20  # a thousand times what the largest object needs
+
+
+class TooLargeError(IsthmusError):
+    """The request's body is longer than any object is."""
+
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     InvalidError: HTTPStatus.BAD_REQUEST,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     ExhaustedError: HTTPStatus.CONFLICT,
@@ -31,7 +38,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 }
 
 
-def answer(shown: BaseModel | Iterable[BaseModel] | str, unready: Iterable[NodeName] = ()) -> Response:
+def answer(shown: BaseModel | Iterable[BaseModel] | str, unready: Iterable[str] = ()) -> Response:
     """200 with an object, an array of them or a text; `unready` nodes are named in a header."""
     if isinstance(shown, str):
         content = json.dumps(shown)
@@ -51,6 +58,7 @@ def answer_errors(app: FastAPI) -> None:
 
 def _refusal(status: HTTPStatus) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def refuse(_request: Request, error: Exception) -> Response:
-        return PlainTextResponse(f"{error}\n", status)
+        # A half of a surrogate pair may come in as JSON's escape, but is no UTF-8.
+        return PlainTextResponse(f"{error}\n".encode(errors="backslashreplace"), status)
 
     return refuse

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from isthmus import __version__
 from isthmus.netmaster import routes
-from isthmus.netmaster.answers import PENDING_HEADER, STATUS, answer_errors
+from isthmus.netmaster.answers import MAX_BODY_BYTES, PENDING_HEADER, STATUS, TooLargeError, answer_errors
 from isthmus.netmaster.routes import Surroundings
 from isthmus.wire.rest_bodies import (
     GlobalBody,
@@ -88,12 +88,12 @@ def make_app(surroundings: Surroundings) -> AsgiApp:
             _add(app, route, method)
     answer_errors(app)
     app.add_exception_handler(HTTPException, _no_such_route)
-    return _with_slash(app)
+    return _limited(_with_slash(app))
 
 
 def _add(app: FastAPI, route: Route, method: str) -> None:
     app.add_api_route(
-        route.path,
+        route.path.replace("{key}", "{key:path}"),  # a slash within a key arrives as %2F, but is matched decoded
         route.serve,
         methods=[method],
         operation_id=f"{route.serve.__name__}_{method.lower()}",
@@ -108,11 +108,12 @@ def _answers(route: Route) -> dict[int | str, dict[str, Any]]:
     if "networks" in route.path and "GET" not in route.methods:
         good["headers"] = {PENDING_HEADER: {"description": _PENDING, "schema": {"type": "string"}}}
     answers: dict[int | str, dict[str, Any]] = {int(HTTPStatus.OK): good}
-    answers.update((int(status), _refusal(status)) for status in route.refusals)
+    too_large = (STATUS[TooLargeError],) if route.takes else ()
+    answers.update((int(status), _refusal(status)) for status in (*route.refusals, *too_large))
     return answers
 
 
-_PENDING = "The nodes that are alive but have not followed yet, separated by commas."
+_PENDING = "The nodes that are alive but have not followed yet, as NAME or NAME: REASON, separated by commas."
 
 
 def _refusal(status: HTTPStatus) -> dict[str, Any]:
@@ -144,5 +145,24 @@ def _with_slash(app: AsgiApp) -> AsgiApp:
         if path.startswith(ROOT) and not path.endswith("/"):
             scope["path"] = path + "/"
         await app(scope, receive, send)
+
+    return served
+
+
+def _limited(app: AsgiApp) -> AsgiApp:
+    """Let no request's body grow beyond the limit: who reads more of it gets an error."""
+
+    async def served(scope: Scope, receive: Any, send: Any) -> None:
+        length = 0
+
+        async def counted() -> Any:
+            nonlocal length
+            message = await receive()
+            length += len(message.get("body", b""))
+            if length > MAX_BODY_BYTES:
+                raise TooLargeError(f"the request's body is longer than {MAX_BODY_BYTES} bytes")
+            return message
+
+        await app(scope, counted, send)
 
     return served

@@ -12,23 +12,30 @@ from isthmus.wire import keys
 from isthmus.wire.rest_bodies import NodeOper
 
 _POLL_S = 0.05
+_NO_ENGINE = "its container engine does not answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The nodes that have not yet applied a change, and those that cannot, each with its reason."""
+    """The nodes that have not yet applied a change, and those that cannot, each with its reason.
+
+    Those `without_engine` are alive, but nobody waits for them.
+    """
 
     pending: tuple[NodeName, ...] = ()
     problems: Mapping[NodeName, str] = field(default_factory=dict)
+    without_engine: tuple[NodeName, ...] = ()
 
     @property
-    def unready(self) -> tuple[NodeName, ...]:
-        """All nodes that do not hold it."""
-        return tuple(sorted({*self.pending, *self.problems}))
+    def unready(self) -> tuple[str, ...]:
+        """All nodes that do not hold it, as NAME or NAME: REASON."""
+        return tuple(
+            sorted({*self.pending, *self.problems, *(f"{name}: {_NO_ENGINE}" for name in self.without_engine)})
+        )
 
 
 def rollout(world: World, key: NetworkKey, revision: int) -> Rollout:
-    """How far the write to a network at `revision` has come on the nodes that are alive and have an engine.
+    """How far the write to a network at `revision` has come on the nodes that are alive.
 
     A problem counts only from a node that has seen the write: an older one may be an earlier network's.
     """
@@ -42,6 +49,7 @@ def rollout(world: World, key: NetworkKey, revision: int) -> Rollout:
             for node in serving
             if node.applied_revision >= revision and thing in node.problems
         },
+        tuple(node.name for node in nodes if node.engine is not EngineState.READY),
     )
 
 
@@ -70,7 +78,7 @@ def _node_state(world: World, name: NodeName, key: NetworkKey, revision: int) ->
     if name not in world.leases:
         problem = "unreachable: its netplugin does not run, or cannot reach etcd"
     elif node.engine is not EngineState.READY:
-        problem = "its container engine does not answer"
+        problem = _NO_ENGINE
     elif node.applied_revision < revision:
         problem = "not yet applied"
     else:

@@ -162,7 +162,7 @@ _WANTED = {"string_type": "is not a text", "int_type": "is not a whole number"}
 def _complaint(error: Mapping[str, Any]) -> str:
     is_ours = error["type"] == "value_error"
     rule = error["ctx"]["error"] if is_ours else _WANTED.get(error["type"], error["msg"])
-    value = json.dumps(error["input"])
+    value = json.dumps(error["input"], ensure_ascii=False)
     shown = value if len(value) <= _SHOWN_AT_MOST else value[:_SHOWN_AT_MOST] + "..."
     return f"{error['loc'][0]} {shown} {rule}"
 
