@@ -41,9 +41,20 @@ def started(node: RunningNode, program: str) -> Iterator[None]:
 def ours(node: RunningNode) -> Iterator[None]:
     """netmaster and netplugin, ready."""
     with started(node, "netmaster"), started(node, "netplugin"):
-        assert eventually(STARTED_WITHIN_S, lambda: node.run("netctl net ls").returncode == 0)
-        assert eventually(STARTED_WITHIN_S, lambda: bool(records(node, "node")))
+        await_member(node)
         yield
+
+
+def await_member(node: RunningNode) -> None:
+    """Wait until the host is a live member of its own cluster: before, netmaster waits for nobody to follow."""
+    assert eventually(STARTED_WITHIN_S, lambda: node.run("netctl net ls").returncode == 0)
+    assert eventually(STARTED_WITHIN_S, lambda: is_member(node)), node.log("netplugin")
+
+
+def is_member(node: RunningNode) -> bool:
+    """Whether a lease says that its agent is alive, and its report that its engine is there."""
+    found = records(node, "node")
+    return f"{node.name}/lease" in found and found.get(node.name, {}).get("engine") == "ready"
 
 
 def pair(node: RunningNode, *names: str) -> list[Container]:
@@ -78,7 +89,7 @@ def test_netplugin_answers_its_engine_before_there_is_a_store_and_finds_it_later
     with started(node, "netplugin"):
         assert eventually(STARTED_WITHIN_S, lambda: "IpamDriver" in node.run(activate).stdout)
         with started(node, "netmaster"):
-            assert eventually(STARTED_WITHIN_S, lambda: node.run("netctl net ls").returncode == 0)
+            await_member(node)
             create_net(host)
             one, two = pair(node, "one", "two")
             assert one.reaches("two")
