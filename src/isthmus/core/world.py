@@ -1,22 +1,36 @@
 """One snapshot of all intent and state, and how records change it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from isthmus.core.model import (
     Address,
     AddressClaim,
     AllocationCursor,
+    AppProfile,
+    AppProfileKey,
+    Bgp,
     Endpoint,
+    EndpointGroup,
     EndpointId,
+    GroupIdOwner,
+    GroupKey,
+    NetProfile,
     Network,
     NetworkKey,
     Node,
     NodeLease,
     NodeName,
+    Policy,
+    PolicyKey,
+    ProfileKey,
     Record,
+    Rule,
+    RuleKey,
+    Service,
+    ServiceKey,
     Settings,
     TagOwner,
     Tenant,
@@ -44,6 +58,13 @@ class World:
     settings: Settings = field(default_factory=Settings)
     tenants: Mapping[TenantName, Tenant] = field(default_factory=dict)
     networks: Mapping[NetworkKey, Network] = field(default_factory=dict)
+    groups: Mapping[GroupKey, EndpointGroup] = field(default_factory=dict)
+    policies: Mapping[PolicyKey, Policy] = field(default_factory=dict)
+    rules: Mapping[RuleKey, Rule] = field(default_factory=dict)
+    net_profiles: Mapping[ProfileKey, NetProfile] = field(default_factory=dict)
+    services: Mapping[ServiceKey, Service] = field(default_factory=dict)
+    app_profiles: Mapping[AppProfileKey, AppProfile] = field(default_factory=dict)
+    bgps: Mapping[NodeName, Bgp] = field(default_factory=dict)
     populations: Mapping[NetworkKey, Population] = field(default_factory=dict)
     nodes: Mapping[NodeName, Node] = field(default_factory=dict)
     leases: Mapping[NodeName, NodeLease] = field(default_factory=dict)
@@ -51,6 +72,14 @@ class World:
     def population(self, key: NetworkKey) -> Population:
         """Who lives in this network; empty where nobody does."""
         return self.populations.get(key, EMPTY)
+
+    def groups_in(self, key: NetworkKey) -> Iterator[EndpointGroup]:
+        """The groups whose members live in this network."""
+        return (group for group in self.groups.values() if group.network_key == key)
+
+    def rules_of(self, key: PolicyKey) -> Iterator[Rule]:
+        """The rules of this policy."""
+        return (rule for rule in self.rules.values() if rule.key.policy == key)
 
     def vtep(self, node: NodeName) -> IPv4Address | None:
         """The tunnel address of a node, alive or not; None where it is unknown."""
@@ -75,7 +104,7 @@ class Evolution:
 
     world: World
     networks: frozenset[NetworkKey] = frozenset()
-    is_intent_changed: bool = False  # a network came, went or differs
+    is_intent_changed: bool = False  # what engines and kernels must hold: a network or a group came, went or differs
     is_host_changed: bool = False  # a node's VTEP came, went or moved
 
 
@@ -89,7 +118,7 @@ def evolve(world: World, changes: Iterable[Change], revision: int) -> Evolution:
     return Evolution(
         after,
         frozenset(touched),
-        is_intent_changed=world.networks != after.networks,
+        is_intent_changed=(world.networks, world.groups) != (after.networks, after.groups),
         is_host_changed=_vteps(world) != _vteps(after),
     )
 
@@ -98,38 +127,50 @@ def _vteps(world: World) -> dict[NodeName, IPv4Address | None]:
     return {name: node.vtep for name, node in world.nodes.items()}
 
 
+_INDEXES: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    Tenant: ("tenants", lambda tenant: tenant.name),
+    Network: ("networks", lambda network: network.key),
+    EndpointGroup: ("groups", lambda group: group.key),
+    Policy: ("policies", lambda policy: policy.key),
+    Rule: ("rules", lambda rule: rule.key),
+    NetProfile: ("net_profiles", lambda profile: profile.key),
+    Service: ("services", lambda service: service.key),
+    AppProfile: ("app_profiles", lambda profile: profile.key),
+    Bgp: ("bgps", lambda bgp: bgp.node),
+    Node: ("nodes", lambda node: node.name),
+    NodeLease: ("leases", lambda lease: lease.name),
+}
+"""In which index of the world a record stands, and under which key."""
+
+
 class _Draft:
     """A world being changed: each index is copied at the first write to it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._tenants = dict(world.tenants)
-        self._networks = dict(world.networks)
-        self._populations = dict(world.populations)
-        self._nodes = dict(world.nodes)
-        self._leases = dict(world.leases)
         self._settings = world.settings
+        self._indexes: dict[str, dict[Any, Any]] = {}
+        self._populations = dict(world.populations)
         self._open: dict[NetworkKey, tuple[dict[EndpointId, Endpoint], dict[Address, AddressClaim]]] = {}
 
     def take(self, change: Change) -> set[NetworkKey]:
-        gone = change.is_removal
+        """Take a change over; the networks of which it is."""
         match change.record:
             case Settings() as settings:
-                self._settings = Settings() if gone else settings
-            case Tenant() as tenant:
-                _put(self._tenants, tenant.name, tenant, gone=gone)
-            case Network() as network:
-                _put(self._networks, network.key, network, gone=gone)
-                return {network.key}
-            case Node() as node:
-                _put(self._nodes, node.name, node, gone=gone)
-            case NodeLease() as lease:
-                _put(self._leases, lease.name, lease, gone=gone)
-            case TagOwner():
-                pass  # guards uniqueness in etcd; the network itself says its tag
+                self._settings = Settings() if change.is_removal else settings
+            case TagOwner() | GroupIdOwner():
+                pass  # guards uniqueness in etcd; the network or the group itself says its number
             case Endpoint() | AddressClaim() | AllocationCursor() as inhabitant:
-                return self._settle(inhabitant, gone=gone)
-        return set()
+                return self._settle(inhabitant, gone=change.is_removal)
+            case record:
+                self._index(record, gone=change.is_removal)
+        return {change.record.key} if isinstance(change.record, Network) else set()
+
+    def _index(self, record: Record, *, gone: bool) -> None:
+        name, key_of = _INDEXES[type(record)]
+        if name not in self._indexes:
+            self._indexes[name] = dict(getattr(self._world, name))
+        _put(self._indexes[name], key_of(record), record, gone=gone)
 
     def _settle(self, record: Endpoint | AddressClaim | AllocationCursor, *, gone: bool) -> set[NetworkKey]:
         key = record.network
@@ -152,18 +193,13 @@ class _Draft:
         return self._open[key]
 
     def done(self, revision: int) -> World:
+        """The world after all of it."""
         for key, (endpoints, claims) in self._open.items():
             cursor = self._populations.get(key, EMPTY).cursor
             self._populations[key] = Population(endpoints, claims, cursor)
         populations = {key: each for key, each in self._populations.items() if each != EMPTY}
-        return World(
-            revision,
-            self._settings,
-            self._tenants,
-            self._networks,
-            populations,
-            self._nodes,
-            self._leases,
+        return replace(
+            self._world, revision=revision, settings=self._settings, populations=populations, **self._indexes
         )
 
 

@@ -14,14 +14,29 @@ from isthmus.core.errors import UnreadableRecordError
 from isthmus.core.model import (
     AddressClaim,
     AllocationCursor,
+    AppProfile,
+    AppProfileKey,
+    Bgp,
     Encap,
     Endpoint,
+    EndpointGroup,
+    GroupId,
+    GroupIdOwner,
+    GroupKey,
+    NetProfile,
     Network,
     NetworkKey,
     Node,
     NodeLease,
     NodeName,
+    Policy,
+    PolicyKey,
+    ProfileKey,
     Record,
+    Rule,
+    RuleKey,
+    Service,
+    ServiceKey,
     Settings,
     Tag,
     TagOwner,
@@ -35,6 +50,14 @@ SCHEMA = 1
 GLOBAL = ROOT + "global"
 TENANTS = ROOT + "tenant/"
 NETWORKS = ROOT + "network/"
+GROUPS = ROOT + "group/"
+GROUP_IDS = ROOT + "group-id/"
+POLICIES = ROOT + "policy/"
+RULES = ROOT + "rule/"
+NET_PROFILES = ROOT + "netprofile/"
+SERVICES = ROOT + "service/"
+APP_PROFILES = ROOT + "app-profile/"
+BGPS = ROOT + "bgp/"
 ENDPOINTS = ROOT + "endpoint/"
 ADDRESSES = ROOT + "address/"
 NODES = ROOT + "node/"
@@ -58,6 +81,56 @@ def networks_of(tenant: TenantName) -> str:
 def network_key(key: NetworkKey) -> str:
     """The key of a network."""
     return networks_of(key.tenant) + key.name
+
+
+def scoped(prefix: str, tenant: TenantName) -> str:
+    """The prefix of a tenant's objects of one kind, `prefix` being that of the kind: GROUPS, POLICIES, ..."""
+    return f"{prefix}{tenant}/"
+
+
+def group_key(key: GroupKey) -> str:
+    """The key of an endpoint group."""
+    return scoped(GROUPS, key.tenant) + key.name
+
+
+def group_id_key(number: GroupId) -> str:
+    """The key that makes a group's id unique."""
+    return f"{GROUP_IDS}{number}"
+
+
+def policy_key(key: PolicyKey) -> str:
+    """The key of a policy."""
+    return scoped(POLICIES, key.tenant) + key.name
+
+
+def rules_of(key: PolicyKey) -> str:
+    """The prefix of a policy's rules."""
+    return f"{scoped(RULES, key.tenant)}{key.name}/"
+
+
+def rule_key(key: RuleKey) -> str:
+    """The key of a rule."""
+    return rules_of(key.policy) + key.id
+
+
+def net_profile_key(key: ProfileKey) -> str:
+    """The key of a net profile."""
+    return scoped(NET_PROFILES, key.tenant) + key.name
+
+
+def service_key(key: ServiceKey) -> str:
+    """The key of a service."""
+    return scoped(SERVICES, key.tenant) + key.name
+
+
+def app_profile_key(key: AppProfileKey) -> str:
+    """The key of an app profile."""
+    return scoped(APP_PROFILES, key.tenant) + key.name
+
+
+def bgp_key(node: NodeName) -> str:
+    """The key of a node's router."""
+    return BGPS + node
 
 
 def tags_of(encap: Encap) -> str:
@@ -124,6 +197,14 @@ _KEY_OF: dict[type, Callable[[Any], str]] = {
     Tenant: lambda record: tenant_key(record.name),
     Network: lambda record: network_key(record.key),
     TagOwner: lambda record: tag_key(record.encap, record.tag),
+    EndpointGroup: lambda record: group_key(record.key),
+    GroupIdOwner: lambda record: group_id_key(record.id),
+    Policy: lambda record: policy_key(record.key),
+    Rule: lambda record: rule_key(record.key),
+    NetProfile: lambda record: net_profile_key(record.key),
+    Service: lambda record: service_key(record.key),
+    AppProfile: lambda record: app_profile_key(record.key),
+    Bgp: lambda record: bgp_key(record.node),
     Endpoint: lambda record: endpoints_of(record.network) + record.id,
     AddressClaim: lambda record: addresses_of(record.network) + str(record.address),
     AllocationCursor: lambda record: cursor_key(record.network),
@@ -146,6 +227,14 @@ _ROWS = (
     _Row("network/", 2, Network),
     _Row("vni/", 1, TagOwner),
     _Row("vlan/", 1, TagOwner),
+    _Row("group/", 2, EndpointGroup),
+    _Row("group-id/", 1, GroupIdOwner),
+    _Row("policy/", 2, Policy),
+    _Row("rule/", 3, Rule),
+    _Row("netprofile/", 2, NetProfile),
+    _Row("service/", 2, Service),
+    _Row("app-profile/", 2, AppProfile),
+    _Row("bgp/", 1, Bgp),
     _Row("endpoint/", 3, Endpoint),
     _Row("address/", 3, AllocationCursor, lambda rest: rest.endswith("/last")),
     _Row("address/", 3, AddressClaim),
