@@ -91,7 +91,7 @@ class Ledger:
         """
         world = await self._mirror.reached()
         network = network_of(world.networks.get(key), key)
-        ipam.check_wish(network, address, ())
+        ipam.check_wish(ipam.share_of(network, world.groups_in(key)), address, ())
         page = await self._read(keys.network_key(key), keys.cursor_key(key), _claim_key(key, address))
         holder = page.record(_claim_key(key, address))
         if isinstance(holder, AddressClaim):
@@ -234,8 +234,8 @@ def network_of(record: Record | None, key: NetworkKey) -> Network:
 
 def _next(world: World, key: NetworkKey, *, is_v6: bool) -> Address:
     network, population = network_of(world.networks.get(key), key), world.population(key)
-    search = ipam.next_free_v6 if is_v6 else ipam.next_free
-    return search(network, population.claims, population.cursor)
+    share = ipam.share_of(network, world.groups_in(key))
+    return ipam.next_free(share, population.claims, population.cursor, is_v6=is_v6)
 
 
 def _advance(before: Record | None, key: NetworkKey, address: Address) -> AllocationCursor:
