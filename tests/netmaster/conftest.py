@@ -145,7 +145,7 @@ async def store(etcd: EtcdSettings) -> AsyncIterator[Store]:
     """The same etcd, with nothing but the first records in it."""
     async with Store(etcd.endpoints, timeout_s=20) as store:
         await store.commit((), (DeleteRange(keys.ROOT),))
-        await plans.carry_out(store, plans.first_records())
+        await plans.done(store, plans.first_records())
         yield store
 
 

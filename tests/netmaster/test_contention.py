@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from isthmus.core.model import Network, TagOwner
 from isthmus.edge.store import Store
-from isthmus.netmaster.reading import only
+from isthmus.netmaster.reading import world_of
 from isthmus.wire import keys
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ async def test_of_eight_overlapping_subnets_exactly_one_wins(masters: tuple[Mast
     for turn in range(10):
         wishes = [(f"default:n{turn}-{each}", f"10.{turn}.{each}.0/16") for each in range(CREATORS)]
         assert Counter(await create_all(masters, wishes)) == {200: 1, 409: CREATORS - 1}
-    snapshot = await store.read(prefixes=(keys.ROOT,))
-    assert len(only(Network, snapshot)) == len(only(TagOwner, snapshot)) == 10
+    world = world_of(await store.read(prefixes=(keys.ROOT,)))
+    assert len(world.networks) == len(world.tag_owners) == 10
 
 
 async def test_no_vni_is_given_twice(masters: tuple[Master, Master], store: Store) -> None:
@@ -44,8 +43,8 @@ async def test_no_vni_is_given_twice(masters: tuple[Master, Master], store: Stor
         (f"{tenant}:n{each}", f"10.{each}.0.0/16") for each in range(CREATORS) for tenant in ("red", "blue", "default")
     ]
     assert set(await create_all(masters, wishes)) == {200}
-    networks = only(Network, await store.read(prefixes=(keys.NETWORKS,)))
-    assert sorted(each.tag for each in networks) == list(range(1, len(wishes) + 1))
+    networks = world_of(await store.read(prefixes=(keys.NETWORKS,))).networks
+    assert sorted(each.tag for each in networks.values()) == list(range(1, len(wishes) + 1))
 
 
 async def test_one_of_two_wishes_for_a_tag_wins_and_the_same_network_twice_is_one(
@@ -53,7 +52,7 @@ async def test_one_of_two_wishes_for_a_tag_wins_and_the_same_network_twice_is_on
 ) -> None:
     same = [("default:same", "10.200.0.0/16")] * CREATORS
     assert await create_all(masters, same) == [200] * CREATORS
-    assert len(only(TagOwner, await store.read(prefixes=(keys.ROOT,)))) == 1
+    assert len(world_of(await store.read(prefixes=(keys.ROOT,))).tag_owners) == 1
     replies = await asyncio.gather(
         *(
             asyncio.to_thread(masters[each % 2].post_network, f"default:t{each}", f"10.{each}.0.0/16", pktTag=77)

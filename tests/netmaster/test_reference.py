@@ -7,11 +7,12 @@ from pydantic import BaseModel
 
 from isthmus.netmaster.answers import PENDING_HEADER, STATUS
 from isthmus.netmaster.app import COLLECTIONS, ROUTES
-from isthmus.wire import rest_bodies
+from isthmus.wire.rest import bodies, states
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/rest.md").read_text()
 
-BODIES = [each for each in vars(rest_bodies).values() if isinstance(each, type) and issubclass(each, BaseModel)]
+DEFINED = {**vars(bodies), **vars(states)}
+BODIES = [each for each in DEFINED.values() if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,8 @@ def test_it_is_told(told: str) -> None:
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 def test_every_field_is_told(body: type[BaseModel]) -> None:
-    unlinked = body.model_fields.keys() - {"Config", "Oper", "type", "link_sets"}
+    names = {field.serialization_alias or name for name, field in body.model_fields.items()}
+    unlinked = names - {"Config", "Oper", "type", "link-sets"}
     assert [field for field in unlinked if f"`{field}`" not in PAGE] == []
 
 

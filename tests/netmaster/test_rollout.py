@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 KEY = NetworkKey(TenantName("default"), NetworkName("net"))
 ONE, TWO = NodeName("node1"), NodeName("node2")
-PROBLEM = {f"network {KEY}": "network name used by another driver"}
+TITLE = f"network {KEY}"
+PROBLEM = {TITLE: "network name used by another driver"}
 
 Dump = Callable[[], Awaitable[dict[str, bytes]]]
 
@@ -143,25 +144,25 @@ def world(*records: Node | NodeLease) -> World:
 
 def test_only_living_nodes_with_an_engine_count() -> None:
     alive = [NodeLease(name, "host") for name in (ONE, TWO)]
-    assert rollout(world(node(ONE, 7), *alive), KEY, 7) == Rollout()
-    assert rollout(world(node(ONE, 6), *alive), KEY, 7) == Rollout(pending=(ONE,))
-    assert rollout(world(node(ONE, 6)), KEY, 7) == Rollout()
+    assert rollout(world(node(ONE, 7), *alive), TITLE, 7) == Rollout()
+    assert rollout(world(node(ONE, 6), *alive), TITLE, 7) == Rollout(pending=(ONE,))
+    assert rollout(world(node(ONE, 6)), TITLE, 7) == Rollout()
     without_engine = replace(node(ONE, 6), engine=EngineState.ABSENT)
-    assert rollout(world(without_engine, *alive), KEY, 7) == Rollout(without_engine=(ONE,))
-    assert rollout(world(without_engine), KEY, 7) == Rollout()
+    assert rollout(world(without_engine, *alive), TITLE, 7) == Rollout(without_engine=(ONE,))
+    assert rollout(world(without_engine), TITLE, 7) == Rollout()
 
 
 def test_a_problem_from_before_the_change_is_an_earlier_networks() -> None:
     lease = NodeLease(ONE, "host")
-    assert rollout(world(node(ONE, 6, PROBLEM), lease), KEY, 7) == Rollout(pending=(ONE,))
-    refused = rollout(world(node(ONE, 7, PROBLEM), lease), KEY, 7)
-    assert refused == Rollout(problems={ONE: PROBLEM[f"network {KEY}"]})
+    assert rollout(world(node(ONE, 6, PROBLEM), lease), TITLE, 7) == Rollout(pending=(ONE,))
+    refused = rollout(world(node(ONE, 7, PROBLEM), lease), TITLE, 7)
+    assert refused == Rollout(problems={ONE: PROBLEM[TITLE]})
     assert refused.unready == (ONE,)
 
 
 def test_another_networks_problem_is_not_ours() -> None:
     other = {"network default:other": "x"}
-    assert rollout(world(node(ONE, 7, other), NodeLease(ONE, "host")), KEY, 7) == Rollout()
+    assert rollout(world(node(ONE, 7, other), NodeLease(ONE, "host")), TITLE, 7) == Rollout()
 
 
 @pytest.mark.parametrize(
@@ -176,5 +177,5 @@ def test_another_networks_problem_is_not_ours() -> None:
 )
 def test_every_node_has_a_state(reported: Node, is_alive: bool, problem: str) -> None:
     leases = (NodeLease(ONE, "host"),) if is_alive else ()
-    (state,) = node_states(world(reported, *leases), KEY, 7)
+    (state,) = node_states(world(reported, *leases), TITLE, 7)
     assert (state.ready, problem in state.problem) == (not problem, True)

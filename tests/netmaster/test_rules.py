@@ -209,7 +209,7 @@ def test_lists_are_sorted_and_every_path_may_lack_its_last_slash(furnished: Mast
         ("GET", "/api/v1/inspect/bananas/x", 404),
         ("GET", "/api/v1/globals/other", 404),
         ("GET", "/nothing", 404),
-        ("POST", "/api/v1/globals/global", 405),
+        ("DELETE", "/api/v1/globals/global", 405),
         ("DELETE", "/api/v1/tenants/", 405),
         ("GET", "/api/v1/networks/net", 400),
     ],

@@ -1,9 +1,9 @@
 """Which VNI or VLAN id a network gets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from isthmus.core.errors import ConflictError, ExhaustedError, InvalidError
-from isthmus.core.model import Encap, NetworkKey, Range, Settings, Tag
+from isthmus.core.model import Encap, NetworkKey, Range, Settings, Tag, runs
 
 _NOUN = {Encap.VXLAN: "vxlan", Encap.VLAN: "vlan"}
 
@@ -29,6 +29,12 @@ def allocate_tag(settings: Settings, encap: Encap, owners: Mapping[Tag, NetworkK
         if Tag(number) not in owners:
             return Tag(number)
     raise ExhaustedError(f"no {noun}s available: every one of {allowed} is in use")
+
+
+def tags_text(tags: Iterable[int]) -> str:
+    """`10-11, 300`: the tags in order, neighbours drawn together."""
+    found = runs(sorted(tags))
+    return ", ".join(str(run.first) if run.first == run.last else str(run) for run in found)
 
 
 def _checked(wish: Tag, allowed: Range, owners: Mapping[Tag, NetworkKey], noun: str) -> Tag:

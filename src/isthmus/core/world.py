@@ -12,9 +12,11 @@ from isthmus.core.model import (
     AppProfile,
     AppProfileKey,
     Bgp,
+    Encap,
     Endpoint,
     EndpointGroup,
     EndpointId,
+    GroupId,
     GroupIdOwner,
     GroupKey,
     NetProfile,
@@ -32,6 +34,7 @@ from isthmus.core.model import (
     Service,
     ServiceKey,
     Settings,
+    Tag,
     TagOwner,
     Tenant,
     TenantName,
@@ -65,6 +68,8 @@ class World:
     services: Mapping[ServiceKey, Service] = field(default_factory=dict)
     app_profiles: Mapping[AppProfileKey, AppProfile] = field(default_factory=dict)
     bgps: Mapping[NodeName, Bgp] = field(default_factory=dict)
+    tag_owners: Mapping[tuple[Encap, Tag], TagOwner] = field(default_factory=dict)
+    group_ids: Mapping[GroupId, GroupIdOwner] = field(default_factory=dict)
     populations: Mapping[NetworkKey, Population] = field(default_factory=dict)
     nodes: Mapping[NodeName, Node] = field(default_factory=dict)
     leases: Mapping[NodeName, NodeLease] = field(default_factory=dict)
@@ -80,6 +85,10 @@ class World:
     def rules_of(self, key: PolicyKey) -> Iterator[Rule]:
         """The rules of this policy."""
         return (rule for rule in self.rules.values() if rule.key.policy == key)
+
+    def tags(self, encap: Encap) -> dict[Tag, NetworkKey]:
+        """Who holds the tags of one kind."""
+        return {tag: each.owner for (kind, tag), each in self.tag_owners.items() if kind is encap}
 
     def vtep(self, node: NodeName) -> IPv4Address | None:
         """The tunnel address of a node, alive or not; None where it is unknown."""
@@ -137,6 +146,8 @@ _INDEXES: dict[type, tuple[str, Callable[[Any], Any]]] = {
     Service: ("services", lambda service: service.key),
     AppProfile: ("app_profiles", lambda profile: profile.key),
     Bgp: ("bgps", lambda bgp: bgp.node),
+    TagOwner: ("tag_owners", lambda tag: (tag.encap, tag.tag)),
+    GroupIdOwner: ("group_ids", lambda group: group.id),
     Node: ("nodes", lambda node: node.name),
     NodeLease: ("leases", lambda lease: lease.name),
 }
@@ -158,8 +169,6 @@ class _Draft:
         match change.record:
             case Settings() as settings:
                 self._settings = Settings() if change.is_removal else settings
-            case TagOwner() | GroupIdOwner():
-                pass  # guards uniqueness in etcd; the network or the group itself says its number
             case Endpoint() | AddressClaim() | AllocationCursor() as inhabitant:
                 return self._settle(inhabitant, gone=change.is_removal)
             case record:

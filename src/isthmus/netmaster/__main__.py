@@ -84,7 +84,7 @@ async def _keep_first_records(store: Store) -> None:
     """Write the first records, and again whenever etcd has lost them, to a wipe or an old backup."""
     while True:
         try:
-            if (await plans.carry_out(store, plans.first_records())).is_new:
+            if (await plans.done(store, plans.first_records())).is_written:
                 log.info("first records written")
         except StoreUnavailableError as error:
             log.warning("etcd does not answer, trying again", reason=str(error))

@@ -17,7 +17,7 @@ from isthmus.core.errors import (
     StoreUnavailableError,
     UnreadableRecordError,
 )
-from isthmus.wire.rest import render
+from isthmus.wire.rest.answers import render
 
 PENDING_HEADER = "Isthmus-Pending"
 MAX_BODY_BYTES = 2**20  # a thousand times what the largest object needs

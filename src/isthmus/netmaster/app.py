@@ -1,6 +1,6 @@
 """The routes as a table, and the application made of it."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,21 +11,17 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from isthmus import __version__
-from isthmus.netmaster import routes
+from isthmus.core.errors import NotFoundError
+from isthmus.netmaster import leftovers, routes
 from isthmus.netmaster.answers import MAX_BODY_BYTES, PENDING_HEADER, STATUS, TooLargeError, answer_errors
-from isthmus.netmaster.routes import Surroundings
-from isthmus.wire.rest_bodies import (
-    GlobalBody,
-    GlobalInspection,
-    NetworkBody,
-    NetworkInspection,
-    TenantBody,
-    TenantInspection,
-    VersionBody,
-)
+from isthmus.netmaster.kinds import KINDS, NODES, Kind
+from isthmus.netmaster.routes import Objects, Surroundings
+from isthmus.wire.rest.bodies import EndpointBody, VersionBody
+from isthmus.wire.rest.requests import NO_ACI
+from isthmus.wire.rest.states import EndpointInspection
 
 ROOT = "/api/v1/"
-COLLECTIONS = ("globals", "networks", "tenants")
+ACI_COLLECTIONS = ("aciGws", "extContractsGroups")
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -33,14 +29,21 @@ AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Method and path, what serves them, what it takes and answers, and by which errors it may refuse."""
+    """Method and path, what serves them, what it takes and answers, and by which errors it may refuse.
+
+    `names` are the description's names of it, one a method. Where `is_awaited`, nodes that have not followed are named
+    in a header.
+    """
 
     methods: tuple[str, ...]
     path: str
     serve: Callable[..., Awaitable[Response]]
+    names: tuple[str, ...]
     answers: Any
     takes: type[BaseModel] | None = None
     refusals: tuple[HTTPStatus, ...] = (HTTPStatus.SERVICE_UNAVAILABLE,)
+    parameters: tuple[str, ...] = ()
+    is_awaited: bool = False
 
 
 _READ, _WRITE, _DELETE = ("GET",), ("POST", "PUT"), ("DELETE",)
@@ -52,24 +55,38 @@ _BAD, _ABSENT, _CONFLICT, _AWAY = (
 )
 _ONE = (_BAD, _ABSENT, _AWAY)
 _ANY = (_BAD, _ABSENT, _CONFLICT, _AWAY)
-_TENANT, _NETWORK, _GLOBAL = (f"{ROOT}{name}/{{key}}/" for name in ("tenants", "networks", "globals"))
+
+
+def _routes_of(kind: Kind[Any, Any]) -> Iterator[Route]:
+    """The five routes of a kind of objects, fewer where the API does not write them."""
+    objects, many, waits = Objects(kind), kind.collection, kind.title is not None
+    one, state = f"{ROOT}{many}/{{key}}/", f"{ROOT}inspect/{many}/{{key}}/"
+    yield Route(_READ, f"{ROOT}{many}/", objects.list_all, (f"list_{many}",), list[kind.body])  # type: ignore[name-defined]
+    yield Route(_READ, one, objects.read, (f"read_{many}",), kind.body, None, _ONE)
+    if kind.create:
+        names = (f"post_{many}", f"put_{many}")
+        yield Route(_WRITE, one, objects.create, names, kind.body, kind.body, _ANY, is_awaited=waits)
+    if kind is NODES:
+        yield Route(_DELETE, one, leftovers.delete_node, (f"delete_{many}",), str, None, _ANY)
+    elif kind.remove:
+        yield Route(_DELETE, one, objects.delete, (f"delete_{many}",), str, None, _ANY, is_awaited=waits)
+    yield Route(_READ, state, objects.inspect, (f"inspect_{many}",), kind.inspection, None, _ONE)
+
+
+_ENDPOINT = f"{ROOT}endpoints/{{key}}/"
+_INSPECT_ENDPOINT = f"{ROOT}inspect/endpoints/{{key}}/"
+_CLEAN_UP = "/debug/epcleanup/tenant/{tenant}/{kind}/{key}"
 
 ROUTES = (
-    Route(_READ, "/version", routes.version, VersionBody, None, ()),
-    Route(_READ, f"{ROOT}tenants/", routes.list_tenants, list[TenantBody]),
-    Route(_READ, _TENANT, routes.read_tenant, TenantBody, None, _ONE),
-    Route(_WRITE, _TENANT, routes.create_tenant, TenantBody, TenantBody, _ANY),
-    Route(_DELETE, _TENANT, routes.delete_tenant, str, None, _ANY),
-    Route(_READ, f"{ROOT}inspect/tenants/{{key}}/", routes.inspect_tenant, TenantInspection, None, _ONE),
-    Route(_READ, f"{ROOT}networks/", routes.list_networks, list[NetworkBody]),
-    Route(_READ, _NETWORK, routes.read_network, NetworkBody, None, _ONE),
-    Route(_WRITE, _NETWORK, routes.create_network, NetworkBody, NetworkBody, _ANY),
-    Route(_DELETE, _NETWORK, routes.delete_network, str, None, _ANY),
-    Route(_READ, f"{ROOT}inspect/networks/{{key}}/", routes.inspect_network, NetworkInspection, None, _ONE),
-    Route(_READ, f"{ROOT}globals/", routes.list_globals, list[GlobalBody]),
-    Route(_READ, _GLOBAL, routes.read_global, GlobalBody, None, _ONE),
-    Route(_READ, f"{ROOT}inspect/globals/{{key}}/", routes.inspect_global, GlobalInspection, None, _ONE),
+    Route(_READ, "/version", routes.version, ("version",), VersionBody, None, ()),
+    *(route for kind in KINDS for route in _routes_of(kind)),
+    Route(_READ, f"{ROOT}endpoints/", leftovers.list_endpoints, ("list_endpoints",), list[EndpointBody]),
+    Route(_DELETE, _ENDPOINT, leftovers.delete_endpoint, ("delete_endpoint",), str, None, _ANY, ("force",)),
+    Route(_READ, _INSPECT_ENDPOINT, leftovers.inspect_endpoint, ("inspect_endpoint",), EndpointInspection, None, _ANY),
+    Route(_DELETE, _CLEAN_UP, leftovers.clean_up, ("clean_up",), list[EndpointBody], None, _ANY),
 )
+
+COLLECTIONS = tuple(sorted({*(kind.collection for kind in KINDS), "endpoints"}))
 
 
 def make_app(surroundings: Surroundings) -> AsgiApp:
@@ -84,28 +101,31 @@ def make_app(surroundings: Surroundings) -> AsgiApp:
     )
     app.state.surroundings = surroundings
     for route in ROUTES:
-        for method in route.methods:
-            _add(app, route, method)
+        for method, name in zip(route.methods, route.names, strict=True):
+            _add(app, route, method, name)
+    for collection in ACI_COLLECTIONS:
+        for path in (f"{ROOT}{collection}/{{key:path}}", f"{ROOT}inspect/{collection}/{{key:path}}"):
+            app.add_api_route(path, _no_aci, methods=[*_READ, *_WRITE, *_DELETE], include_in_schema=False)
     answer_errors(app)
     app.add_exception_handler(HTTPException, _no_such_route)
     return _limited(_with_slash(app))
 
 
-def _add(app: FastAPI, route: Route, method: str) -> None:
+def _add(app: FastAPI, route: Route, method: str, name: str) -> None:
     app.add_api_route(
         route.path.replace("{key}", "{key:path}"),  # a slash within a key arrives as %2F, but is matched decoded
         route.serve,
         methods=[method],
-        operation_id=f"{route.serve.__name__}_{method.lower()}",
+        operation_id=name,
         response_model=None,
         responses=_answers(route),
-        openapi_extra=_takes(route.takes) if route.takes else None,
+        openapi_extra=_extra(route),
     )
 
 
 def _answers(route: Route) -> dict[int | str, dict[str, Any]]:
     good: dict[str, Any] = {"description": "Done", "model": route.answers}
-    if "networks" in route.path and "GET" not in route.methods:
+    if route.is_awaited:
         good["headers"] = {PENDING_HEADER: {"description": _PENDING, "schema": {"type": "string"}}}
     answers: dict[int | str, dict[str, Any]] = {int(HTTPStatus.OK): good}
     too_large = (STATUS[TooLargeError],) if route.takes else ()
@@ -122,9 +142,19 @@ def _refusal(status: HTTPStatus) -> dict[str, Any]:
     return {"description": f"{status.phrase} ({kinds})", "content": text}
 
 
-def _takes(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def _extra(route: Route) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if route.takes:
+        schema = {"$ref": f"#/components/schemas/{route.takes.__name__}"}
+        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if route.parameters:
+        switch = {"type": "string", "enum": ["true", "false"]}
+        extra["parameters"] = [{"name": name, "in": "query", "schema": switch} for name in route.parameters]
+    return extra
+
+
+async def _no_aci(_request: Request) -> Response:
+    raise NotFoundError(NO_ACI)
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

@@ -1,42 +1,15 @@
-"""What each wish reads, and from that what it writes, and on which conditions."""
+"""Wishes: what each must read, and what is decided of it; and how a decision becomes one guarded transaction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from isthmus.core.admit import (
-    NetworkFacts,
-    NetworkRequest,
-    admit_network,
-    admit_network_removal,
-    admit_tenant,
-    admit_tenant_removal,
-    network_records,
-)
+from isthmus.core.admit.decision import Decision
 from isthmus.core.errors import StoreUnavailableError
-from isthmus.core.model import (
-    DEFAULT_TENANT,
-    Endpoint,
-    Network,
-    NetworkKey,
-    Record,
-    Settings,
-    Tenant,
-    TenantName,
-)
-from isthmus.edge.store import (
-    Delete,
-    DeleteRange,
-    Guard,
-    Op,
-    Put,
-    RangeEmpty,
-    RangeUnchanged,
-    Snapshot,
-    Store,
-    Unchanged,
-)
-from isthmus.netmaster.reading import one, only, revision_of, tag_owners
+from isthmus.core.model import DEFAULT_TENANT, Tenant
+from isthmus.core.world import World
+from isthmus.edge.store import Delete, DeleteRange, Guard, Op, Put, RangeUnchanged, Snapshot, Store, Unchanged
+from isthmus.netmaster.reading import revision_of, world_of
 from isthmus.wire import keys
 
 _ATTEMPTS = 200  # each that fails means that another write succeeded, so this many at once
@@ -45,138 +18,85 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Generic[_T]):
-    """`outcome` comes true when `ops` are done while `guards` hold; without ops it is true already."""
-
-    outcome: _T
-    guards: tuple[Guard, ...] = ()
-    ops: tuple[Op, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Wish(Generic[_T]):
-    """What must be read, all at one revision, and the stage that makes a plan of it or refuses."""
+    """What must be read, all at one revision, and the stage that decides on it.
 
-    plan: Callable[[Snapshot], Plan[_T]]
+    The decision is written only if `own` (the object itself) and `keys` are as they were read, and if nothing was
+    written under `prefixes`. `glanced` is read without such a guard: the numbers in use, say, where the key that takes
+    one is guarded by itself. All under `clears` goes when something is removed.
+    """
+
+    own: str
+    decide: Callable[[World], Decision[_T]]
     keys: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    glanced: tuple[str, ...] = ()
+    clears: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[_T]):
-    """What came true, at which revision, and whether that took a write."""
+    """What came true, and the revision that wrote the object; whether that was now, and whether it was not there before."""
 
     outcome: _T
     revision: int
-    is_new: bool
+    is_written: bool = False
+    is_new: bool = False
 
 
-async def carry_out(store: Store, wish: Wish[_T]) -> Done[_T]:
-    """Read, plan, commit; again while what was read has changed meanwhile.
+async def carry_out(store: Store, wish: Wish[_T], *, written_at: int | None = None) -> Done[_T] | None:
+    """Read, decide, commit; again while what was read has changed meanwhile.
+
+    With `written_at`, only if the object is the one that was written at that revision; else None.
 
     Raises:
-        IsthmusError: the plan refused.
+        IsthmusError: the decision is a refusal.
         StoreUnavailableError: etcd does not answer, or others always came first.
     """
     for _ in range(_ATTEMPTS):
-        snapshot = await store.read(keys=wish.keys, prefixes=wish.prefixes)
-        plan = wish.plan(snapshot)
-        if not plan.ops:
-            return Done(plan.outcome, snapshot.revision, is_new=False)
-        revision = await store.commit(plan.guards, plan.ops)
+        snapshot = await store.read(keys=(wish.own, *wish.keys), prefixes=(*wish.prefixes, *wish.glanced))
+        before = revision_of(snapshot, wish.own)
+        if written_at is not None and before != written_at:
+            return None
+        decision = wish.decide(world_of(snapshot))
+        if not decision.put and not decision.remove:
+            return Done(decision.outcome, before)
+        revision = await store.commit(list(_guards(wish, decision, snapshot)), list(_ops(wish, decision)))
         if revision is not None:
-            return Done(plan.outcome, revision, is_new=True)
+            return Done(decision.outcome, revision, is_written=True, is_new=not before)
     raise StoreUnavailableError(f"other writes came first {_ATTEMPTS} times; try again")
+
+
+async def done(store: Store, wish: Wish[_T]) -> Done[_T]:
+    """As `carry_out`, whoever wrote the object."""
+    outcome = await carry_out(store, wish)
+    assert outcome is not None
+    return outcome
+
+
+def _guards(wish: Wish[_T], decision: Decision[_T], snapshot: Snapshot) -> Iterator[Guard]:
+    revisions = {item.key: item.mod_revision for item in snapshot.items}
+    written = (keys.key_of(record) for record in decision.put)
+    for key in dict.fromkeys((wish.own, *wish.keys, *written)):
+        yield Unchanged(key, revisions.get(key, 0))
+    for prefix in wish.prefixes:
+        yield RangeUnchanged(prefix, snapshot.revision)
+
+
+def _ops(wish: Wish[_T], decision: Decision[_T]) -> Iterator[Op]:
+    for record in decision.put:
+        yield Put(keys.key_of(record), keys.render(record))
+    for record in decision.remove:
+        yield Delete(keys.key_of(record))
+    if decision.remove:
+        yield from map(DeleteRange, wish.clears)
 
 
 def first_records() -> Wish[None]:
     """The settings and the default tenant, where they are absent."""
-    wanted: dict[str, Record] = {keys.key_of(record): record for record in (Settings(), Tenant(DEFAULT_TENANT))}
 
-    def plan(snapshot: Snapshot) -> Plan[None]:
-        absent = [key for key in wanted if not revision_of(snapshot, key)]
-        return Plan(None, _absent(absent), _put(wanted[key] for key in absent))
+    def decide(world: World) -> Decision[None]:
+        is_there = DEFAULT_TENANT in world.tenants
+        return Decision(None) if is_there else Decision(None, put=(Tenant(DEFAULT_TENANT), world.settings))
 
-    return Wish(plan, keys=tuple(wanted))
-
-
-def tenant_creation(request: Tenant) -> Wish[Tenant]:
-    """A tenant that shall be there."""
-    key = keys.tenant_key(request.name)
-
-    def plan(snapshot: Snapshot) -> Plan[Tenant]:
-        existing = one(Tenant, snapshot)
-        tenant = admit_tenant(request, existing)
-        return Plan(tenant) if existing else Plan(tenant, _absent([key]), _put([tenant]))
-
-    return Wish(plan, keys=(key,))
-
-
-def tenant_removal(name: TenantName) -> Wish[Tenant]:
-    """A tenant that shall go."""
-    key, networks = keys.tenant_key(name), keys.networks_of(name)
-
-    def plan(snapshot: Snapshot) -> Plan[Tenant]:
-        tenant = admit_tenant_removal(name, one(Tenant, snapshot), only(Network, snapshot))
-        guards = (Unchanged(key, revision_of(snapshot, key)), RangeEmpty(networks))
-        return Plan(tenant, guards, (Delete(key),))
-
-    return Wish(plan, keys=(key,), prefixes=(networks,))
-
-
-def network_creation(request: NetworkRequest) -> Wish[Network]:
-    """A network that shall be there, its tag chosen."""
-    tenant = keys.tenant_key(request.key.tenant)
-    siblings = keys.networks_of(request.key.tenant)
-
-    def plan(snapshot: Snapshot) -> Plan[Network]:
-        facts = _network_facts(request, snapshot)
-        network = admit_network(request, facts)
-        if network in facts.networks:
-            return Plan(network)
-        written = network_records(network)
-        guards = (
-            Unchanged(tenant, revision_of(snapshot, tenant)),
-            Unchanged(keys.GLOBAL, revision_of(snapshot, keys.GLOBAL)),
-            RangeUnchanged(siblings, snapshot.revision),
-            *_absent(map(keys.key_of, written)),
-        )
-        return Plan(network, guards, _put(written))
-
-    return Wish(plan, keys=(tenant, keys.GLOBAL), prefixes=(siblings, keys.tags_of(request.encap)))
-
-
-def _network_facts(request: NetworkRequest, snapshot: Snapshot) -> NetworkFacts:
-    return NetworkFacts(
-        tenant=one(Tenant, snapshot),
-        networks=only(Network, snapshot),
-        tag_owners=tag_owners(snapshot, request.encap),
-        settings=one(Settings, snapshot) or Settings(),
-    )
-
-
-def network_removal(key: NetworkKey, *, written_at: int | None = None) -> Wish[Network | None]:
-    """A network that shall go, with its tag and its addresses.
-
-    With `written_at`, only the one that was written at that revision; the outcome None says that it has gone.
-    """
-    own, users = keys.network_key(key), keys.endpoints_of(key)
-
-    def plan(snapshot: Snapshot) -> Plan[Network | None]:
-        revision = revision_of(snapshot, own)
-        if written_at is not None and revision != written_at:
-            return Plan(None)
-        network = admit_network_removal(key, one(Network, snapshot), only(Endpoint, snapshot))
-        guards = (Unchanged(own, revision), RangeEmpty(users))
-        tag = keys.tag_key(network.encap, network.tag)
-        return Plan(network, guards, (Delete(own), Delete(tag), DeleteRange(keys.addresses_of(key))))
-
-    return Wish(plan, keys=(own,), prefixes=(users,))
-
-
-def _absent(wanted: Iterable[str]) -> tuple[Guard, ...]:
-    return tuple(Unchanged(key, 0) for key in wanted)
-
-
-def _put(wanted: Iterable[Record]) -> tuple[Op, ...]:
-    return tuple(Put(keys.key_of(record), keys.render(record)) for record in wanted)
+    return Wish(keys.GLOBAL, decide, keys=(keys.tenant_key(DEFAULT_TENANT),))

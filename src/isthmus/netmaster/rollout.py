@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from isthmus.core.model import EngineState, NetworkKey, NodeName
+from isthmus.core.model import EngineState, NodeName
 from isthmus.core.world import World
 from isthmus.edge.store import Store
 from isthmus.netmaster.reading import world_of
 from isthmus.wire import keys
-from isthmus.wire.rest_bodies import NodeOper
+from isthmus.wire.rest.opers import NO_ENGINE, UNREACHABLE
+from isthmus.wire.rest.states import NodeOper
 
 _POLL_S = 0.05
-_NO_ENGINE = "its container engine does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +29,28 @@ class Rollout:
     @property
     def unready(self) -> tuple[str, ...]:
         """All nodes that do not hold it, as NAME or NAME: REASON."""
-        return tuple(
-            sorted({*self.pending, *self.problems, *(f"{name}: {_NO_ENGINE}" for name in self.without_engine)})
-        )
+        return tuple(sorted({*self.pending, *self.problems, *(f"{name}: {NO_ENGINE}" for name in self.without_engine)}))
 
 
-def rollout(world: World, key: NetworkKey, revision: int) -> Rollout:
-    """How far the write to a network at `revision` has come on the nodes that are alive.
+def rollout(world: World, title: str, revision: int) -> Rollout:
+    """How far the write at `revision` to what the nodes report as `title` has come on those that are alive.
 
-    A problem counts only from a node that has seen the write: an older one may be an earlier network's.
+    A problem counts only from a node that has seen the write: an older one may be an earlier object's.
     """
     nodes = [world.nodes[name] for name in sorted(world.leases) if name in world.nodes]
     serving = [node for node in nodes if node.engine is EngineState.READY]
-    thing = f"network {key}"
     return Rollout(
         tuple(node.name for node in serving if node.applied_revision < revision),
         {
-            node.name: node.problems[thing]
+            node.name: node.problems[title]
             for node in serving
-            if node.applied_revision >= revision and thing in node.problems
+            if node.applied_revision >= revision and title in node.problems
         },
         tuple(node.name for node in nodes if node.engine is not EngineState.READY),
     )
 
 
-async def settled(store: Store, key: NetworkKey, revision: int, deadline_s: float) -> Rollout:
+async def settled(store: Store, title: str, revision: int, deadline_s: float) -> Rollout:
     """The rollout when no node is pending, a node cannot, or the deadline has passed.
 
     Raises:
@@ -62,25 +59,25 @@ async def settled(store: Store, key: NetworkKey, revision: int, deadline_s: floa
     loop = asyncio.get_running_loop()
     end_s = loop.time() + deadline_s
     while True:
-        state = rollout(world_of(await store.read(prefixes=(keys.NODES,))), key, revision)
+        state = rollout(world_of(await store.read(prefixes=(keys.NODES,))), title, revision)
         if not state.pending or state.problems or loop.time() >= end_s:
             return state
         await asyncio.sleep(_POLL_S)
 
 
-def node_states(world: World, key: NetworkKey, revision: int) -> list[NodeOper]:
-    """What every node, alive or not, makes of a network that was written at `revision`."""
-    return [_node_state(world, name, key, revision) for name in sorted(world.nodes)]
+def node_states(world: World, title: str, revision: int) -> list[NodeOper]:
+    """What every node, alive or not, makes of what it reports as `title` and was written at `revision`."""
+    return [_node_state(world, name, title, revision) for name in sorted(world.nodes)]
 
 
-def _node_state(world: World, name: NodeName, key: NetworkKey, revision: int) -> NodeOper:
+def _node_state(world: World, name: NodeName, title: str, revision: int) -> NodeOper:
     node = world.nodes[name]
     if name not in world.leases:
-        problem = "unreachable: its netplugin does not run, or cannot reach etcd"
+        problem = UNREACHABLE
     elif node.engine is not EngineState.READY:
-        problem = _NO_ENGINE
+        problem = NO_ENGINE
     elif node.applied_revision < revision:
         problem = "not yet applied"
     else:
-        problem = node.problems.get(f"network {key}", "")
+        problem = node.problems.get(title, "")
     return NodeOper(name=name, ready=not problem, problem=problem)

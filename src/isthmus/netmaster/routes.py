@@ -1,31 +1,28 @@
 """Each route's way: decode the request, carry the wish out, encode what came true."""
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import Depends, Request, Response
 
 from isthmus import __version__
-from isthmus.core.errors import ConflictError, NotFoundError
-from isthmus.core.model import Encap, Network, NetworkKey, Settings, Tenant, TenantName
+from isthmus.core.admit.decision import found
+from isthmus.core.errors import ConflictError
+from isthmus.core.world import World
 from isthmus.edge.store import Store
 from isthmus.netmaster import plans
 from isthmus.netmaster.answers import answer
-from isthmus.netmaster.reading import one, only, revision_of, tag_owners, world_of
+from isthmus.netmaster.kinds import Kind
+from isthmus.netmaster.reading import revision_of, world_of
 from isthmus.netmaster.rollout import Rollout, node_states, settled
-from isthmus.wire import keys, rest
-from isthmus.wire.rest_bodies import (
-    GlobalInspection,
-    NetworkInspection,
-    TenantInspection,
-    VersionBody,
-)
-from isthmus.wire.rest_oper import global_oper, network_oper, tenant_oper
+from isthmus.wire.rest.bodies import VersionBody
+from isthmus.wire.rest.view import view_of
 
 log = structlog.get_logger()
 
-_T = TypeVar("_T")
+_K = TypeVar("_K")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,147 +47,95 @@ async def version() -> Response:
     return answer(VersionBody(Version=__version__))
 
 
-async def list_tenants(here: Here) -> Response:
-    """All tenants, by name."""
-    snapshot = await here.store.read(prefixes=(keys.TENANTS, keys.NETWORKS))
-    networks = only(Network, snapshot)
-    tenants = sorted(only(Tenant, snapshot), key=lambda each: each.name)
-    return answer([rest.tenant_body(each, _of(each.name, networks)) for each in tenants])
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The routes of one kind of object."""
+
+    kind: Kind[Any, Any]
+
+    async def list_all(self, here: Here) -> Response:
+        """All of them, by their keys."""
+        kind = self.kind
+        world = world_of(await here.store.read(prefixes=(kind.prefix, *kind.links)))
+        view = view_of(world)
+        return answer([kind.show(each, view) for _, each in sorted(kind.index(world).items())])
+
+    async def read(self, here: Here, key: str) -> Response:
+        """One of them."""
+        return answer(await _shown(here, self.kind, self.kind.parse_key(key)))
+
+    async def create(self, here: Here, key: str, request: Request) -> Response:
+        """See that it is there as said; one that is the same is answered as if it were new."""
+        assert self.kind.create is not None
+        done = await plans.done(here.store, self.kind.create(await request.body(), key))
+        if done.is_written:
+            log.info("created" if done.is_new else "changed", kind=self.kind.noun, key=key)
+        own = self.kind.parse_key(key)
+        unready = await _rolled_out(here, self.kind, own, done)
+        return answer(await _shown(here, self.kind, own, done.outcome), unready)
+
+    async def delete(self, here: Here, key: str) -> Response:
+        """Delete it."""
+        assert self.kind.remove is not None
+        own = self.kind.parse_key(key)
+        done = await plans.done(here.store, self.kind.remove(own))
+        log.info("deleted", kind=self.kind.noun, key=key)
+        state = await _settled(here, self.kind, own, done.revision)
+        return answer(key, state.unready)
+
+    async def inspect(self, here: Here, key: str) -> Response:
+        """One of them, and its state."""
+        kind = self.kind
+        own = kind.parse_key(key)
+        around = kind.around((*kind.links, *kind.state), own)
+        snapshot = await here.store.read(keys=(kind.place(own),), prefixes=around)
+        world = world_of(snapshot)
+        record = _found(kind, own, world)
+        state = kind.state_of(record, world)
+        if kind.title:
+            revision = revision_of(snapshot, kind.place(own))
+            state = state.model_copy(update={"nodes": node_states(world, kind.title(own), revision)})
+        shown = kind.show(record, view_of(world))
+        return answer(kind.inspection.model_validate({"Config": shown, "Oper": state}))
 
 
-async def read_tenant(here: Here, key: str) -> Response:
-    """One tenant."""
-    name = TenantName(key)
-    snapshot = await here.store.read(keys=(keys.tenant_key(name),), prefixes=(keys.networks_of(name),))
-    return answer(rest.tenant_body(_found(one(Tenant, snapshot), f"tenant {key}"), only(Network, snapshot)))
+def _found(kind: Kind[_K, _R], key: _K, world: World) -> _R:
+    return found(kind.index(world).get(key), f"{kind.noun} {key}")
 
 
-async def create_tenant(here: Here, key: str, request: Request) -> Response:
-    """Create a tenant; one that exists and is the same is answered as if it were new."""
-    wish = plans.tenant_creation(rest.parse_tenant(await request.body(), key))
-    done = await plans.carry_out(here.store, wish)
-    if done.is_new:
-        log.info("tenant created", tenant=key)
-    return answer(rest.tenant_body(done.outcome))
+async def _shown(here: Surroundings, kind: Kind[_K, _R], key: _K, written: _R | None = None) -> Any:
+    """The object as it stands now; `written` itself where it has gone meanwhile."""
+    snapshot = await here.store.read(keys=(kind.place(key),), prefixes=kind.around(kind.links, key))
+    world = world_of(snapshot)
+    record = kind.index(world).get(key) or written
+    return kind.show(found(record, f"{kind.noun} {key}"), view_of(world))
 
 
-async def delete_tenant(here: Here, key: str) -> Response:
-    """Delete a tenant without networks."""
-    await plans.carry_out(here.store, plans.tenant_removal(TenantName(key)))
-    log.info("tenant deleted", tenant=key)
-    return answer(key)
+async def _settled(here: Surroundings, kind: Kind[_K, _R], key: _K, revision: int) -> Rollout:
+    """What the nodes make of a write, where they have to follow."""
+    if kind.title is None:
+        return Rollout()
+    return await settled(here.store, kind.title(key), revision, here.rollout_s)
 
 
-async def inspect_tenant(here: Here, key: str) -> Response:
-    """A tenant, and its state."""
-    snapshot = await here.store.read(
-        keys=(keys.tenant_key(TenantName(key)),),
-        prefixes=(
-            keys.networks_of(TenantName(key)),
-            f"{keys.ENDPOINTS}{key}/",
-            f"{keys.ADDRESSES}{key}/",
-            keys.NODES,
-        ),
-    )
-    tenant = _found(one(Tenant, snapshot), f"tenant {key}")
-    body = rest.tenant_body(tenant, only(Network, snapshot))
-    return answer(TenantInspection(Config=body, Oper=tenant_oper(world_of(snapshot), tenant.name)))
+async def _rolled_out(here: Surroundings, kind: Kind[_K, _R], key: _K, done: plans.Done[_R]) -> tuple[str, ...]:
+    """Wait for the nodes, also where another master wrote it and died; take back what is new and some node refuses."""
+    state = await _settled(here, kind, key, done.revision)
+    if state.problems and done.is_new:
+        state = await _taken_back(here, kind, key, done.revision, state)
+    return state.unready
 
 
-async def list_networks(here: Here) -> Response:
-    """All networks of all tenants, by tenant and name."""
-    networks = only(Network, await here.store.read(prefixes=(keys.NETWORKS,)))
-    return answer([rest.network_body(each) for each in sorted(networks, key=lambda each: each.key)])
-
-
-async def read_network(here: Here, key: str) -> Response:
-    """One network."""
-    snapshot = await here.store.read(keys=(keys.network_key(rest.parse_network_key(key)),))
-    return answer(rest.network_body(_found(one(Network, snapshot), f"network {key}")))
-
-
-async def create_network(here: Here, key: str, request: Request) -> Response:
-    """Create a network on every node; one that exists and is the same is answered as if it were new."""
-    wish = plans.network_creation(rest.parse_network(await request.body(), key))
-    done = await plans.carry_out(here.store, wish)
-    if not done.is_new:
-        return answer(rest.network_body(done.outcome))
-    log.info("network created", network=key, tag=done.outcome.tag)
-    state = await settled(here.store, done.outcome.key, done.revision, here.rollout_s)
-    if state.problems:
-        state = await _roll_back(here, done.outcome.key, done.revision, state)
-    return answer(rest.network_body(done.outcome), state.unready)
-
-
-async def _roll_back(here: Surroundings, key: NetworkKey, revision: int, state: Rollout) -> Rollout:
-    """Take a network back that some node refused; the state as it was where containers use it already."""
+async def _taken_back(here: Surroundings, kind: Kind[_K, _R], key: _K, revision: int, state: Rollout) -> Rollout:
+    """Take an object back that some node refused; the state as it was where containers use it already."""
+    assert kind.remove is not None
     reasons = "; ".join(f"node {name}: {reason}" for name, reason in sorted(state.problems.items()))
     try:
-        done = await plans.carry_out(here.store, plans.network_removal(key, written_at=revision))
+        gone = await plans.carry_out(here.store, kind.remove(key), written_at=revision)
     except ConflictError:
-        log.warning("network stays, since containers use it", network=str(key), refused=reasons)
+        log.warning("stays, since containers use it", kind=kind.noun, key=str(key), refused=reasons)
         return state
-    log.warning("network taken back", network=str(key), refused=reasons)
-    await settled(here.store, key, done.revision, here.rollout_s)
-    raise ConflictError(f"network {key}: {reasons}")
-
-
-async def delete_network(here: Here, key: str) -> Response:
-    """Delete a network without containers, on every node."""
-    network = rest.parse_network_key(key)
-    done = await plans.carry_out(here.store, plans.network_removal(network))
-    log.info("network deleted", network=key)
-    state = await settled(here.store, network, done.revision, here.rollout_s)
-    return answer(key, state.unready)
-
-
-async def inspect_network(here: Here, key: str) -> Response:
-    """A network, and its state."""
-    network_key = rest.parse_network_key(key)
-    own = keys.network_key(network_key)
-    population = (keys.endpoints_of(network_key), keys.addresses_of(network_key))
-    snapshot = await here.store.read(keys=(own,), prefixes=(*population, keys.NODES))
-    network = _found(one(Network, snapshot), f"network {key}")
-    world = world_of(snapshot)
-    nodes = node_states(world, network_key, revision_of(snapshot, own))
-    return answer(NetworkInspection(Config=rest.network_body(network), Oper=network_oper(world, network, nodes)))
-
-
-async def list_globals(here: Here) -> Response:
-    """The cluster's settings, as an array of one."""
-    return answer([rest.global_body(await _settings(here.store))])
-
-
-async def read_global(here: Here, key: str) -> Response:
-    """The cluster's settings."""
-    _check_global(key)
-    return answer(rest.global_body(await _settings(here.store)))
-
-
-async def inspect_global(here: Here, key: str) -> Response:
-    """The cluster's settings, and its state."""
-    _check_global(key)
-    snapshot = await here.store.read(keys=(keys.GLOBAL,), prefixes=(keys.NETWORKS, *map(keys.tags_of, Encap)))
-    body = rest.global_body(one(Settings, snapshot) or Settings())
-    owners = {encap: tag_owners(snapshot, encap) for encap in Encap}
-    oper = global_oper(len(only(Network, snapshot)), owners)
-    return answer(GlobalInspection(Config=body, Oper=oper))
-
-
-async def _settings(store: Store) -> Settings:
-    return one(Settings, await store.read(keys=(keys.GLOBAL,))) or Settings()
-
-
-def _check_global(key: str) -> None:
-    if key != rest.GLOBAL_KEY:
-        raise NotFoundError(f"global {key} not found: the only one is named {rest.GLOBAL_KEY}")
-
-
-def _of(tenant: TenantName, networks: list[Network]) -> list[Network]:
-    return [network for network in networks if network.key.tenant == tenant]
-
-
-def _found(value: _T | None, what: str) -> _T:
-    if value is None:
-        raise NotFoundError(f"{what} not found")
-    return value
+    log.warning("taken back", kind=kind.noun, key=str(key), refused=reasons)
+    if gone is not None:
+        await _settled(here, kind, key, gone.revision)
+    raise ConflictError(f"{kind.noun} {key}: {reasons}")

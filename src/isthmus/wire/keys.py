@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from isthmus.core.errors import UnreadableRecordError
 from isthmus.core.model import (
+    Address,
     AddressClaim,
     AllocationCursor,
     AppProfile,
@@ -153,6 +154,11 @@ def addresses_of(key: NetworkKey) -> str:
     return f"{ADDRESSES}{key.tenant}/{key.name}/"
 
 
+def address_key(key: NetworkKey, address: Address) -> str:
+    """The key that makes an address unique in its network."""
+    return addresses_of(key) + str(address)
+
+
 def cursor_key(key: NetworkKey) -> str:
     """The key of a network's allocation cursor; the word cannot be an address."""
     return addresses_of(key) + "last"
@@ -206,7 +212,7 @@ _KEY_OF: dict[type, Callable[[Any], str]] = {
     AppProfile: lambda record: app_profile_key(record.key),
     Bgp: lambda record: bgp_key(record.node),
     Endpoint: lambda record: endpoints_of(record.network) + record.id,
-    AddressClaim: lambda record: addresses_of(record.network) + str(record.address),
+    AddressClaim: lambda record: address_key(record.network, record.address),
     AllocationCursor: lambda record: cursor_key(record.network),
     Node: lambda record: node_key(record.name),
     NodeLease: lambda record: lease_key(record.name),

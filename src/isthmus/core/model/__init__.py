@@ -56,6 +56,7 @@ from isthmus.core.model.networks import (
     SubnetV6,
     TagOwner,
     Tenant,
+    runs,
 )
 from isthmus.core.model.state import (
     AddressClaim,
@@ -155,4 +156,5 @@ __all__ = [
     "docker_network_name",
     "is_unicast",
     "mac_of",
+    "runs",
 ]

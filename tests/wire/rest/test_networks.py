@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.core.admit import NetworkFacts, NetworkRequest, admit_network
+from isthmus.core.admit.networks import NetworkRequest, admit_network
 from isthmus.core.errors import InvalidError
 from isthmus.core.ipam import parse_subnet, parse_subnet_v6
 from isthmus.core.model import (
@@ -26,14 +26,16 @@ from isthmus.core.model import (
     Record,
     Settings,
     Tag,
+    TagOwner,
     Tenant,
     TenantName,
     mac_of,
 )
 from isthmus.core.world import Change, World, evolve
-from isthmus.wire import rest
-from isthmus.wire.rest_bodies import NetworkInspection, NodeOper
-from isthmus.wire.rest_oper import global_oper, network_oper, tenant_oper
+from isthmus.wire.rest import answers, requests
+from isthmus.wire.rest.opers import global_oper, network_oper, tenant_oper
+from isthmus.wire.rest.states import NetworkInspection, NodeOper
+from isthmus.wire.rest.view import view_of
 
 KEY = NetworkKey(TenantName("blue"), NetworkName("net"))
 LEAST = {"tenantName": "blue", "networkName": "net", "encap": "vxlan", "subnet": "10.1.1.0/24"}
@@ -59,12 +61,15 @@ WISH = NetworkRequest(
 )
 
 
+NOTHING = view_of(World())
+
+
 def parsed(fields: dict[str, Any], key: str = "blue:net") -> NetworkRequest:
-    return rest.parse_network(json.dumps(fields).encode(), key)
+    return requests.parse_network(json.dumps(fields).encode(), key)
 
 
 def admitted(wish: NetworkRequest) -> Network:
-    return admit_network(wish, NetworkFacts(Tenant(KEY.tenant)))
+    return admit_network(wish, evolve(World(), [Change(Tenant(KEY.tenant))], 1).world).outcome
 
 
 def test_every_field_of_a_network_is_understood() -> None:
@@ -86,12 +91,12 @@ def test_what_is_absent_null_or_unknown_does_not_matter() -> None:
 
 def test_an_answer_asks_for_the_same_network_again() -> None:
     for wish in (WISH, parsed(LEAST)):
-        body = rest.render(rest.network_body(admitted(wish)))
+        body = answers.render(answers.network_body(admitted(wish), NOTHING))
         assert parsed(dict(body)) == wish
 
 
 def test_an_answer_leaves_zero_values_out_and_links_in() -> None:
-    assert rest.render(rest.network_body(admitted(parsed(LEAST)))) == {
+    assert answers.render(answers.network_body(admitted(parsed(LEAST)), NOTHING)) == {
         "key": "blue:net",
         **LEAST,
         "nwType": "data",
@@ -173,7 +178,7 @@ def test_a_wrong_value_is_shown_only_in_part_when_it_is_long() -> None:
 )
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidError, match="the request's body is not"):
-        rest.parse_network(body, "blue:net")
+        requests.parse_network(body, "blue:net")
 
 
 @pytest.mark.parametrize("key", ["net", "blue:other", "default:net", "blue:net:", ""])
@@ -181,25 +186,25 @@ def test_the_urls_key_is_the_bodys(key: str) -> None:
     with pytest.raises(InvalidError, match="invalid key"):
         parsed(LEAST, key)
     with pytest.raises(InvalidError, match="invalid key"):
-        rest.parse_tenant(b'{"tenantName": "red"}', key)
+        requests.parse_tenant(b'{"tenantName": "red"}', key)
 
 
 @pytest.mark.parametrize("key", ["net", ":net", "blue:", "a:b:c", ""])
 def test_a_network_key_names_tenant_and_network(key: str) -> None:
-    with pytest.raises(InvalidError, match="TENANT:NETWORK"):
-        rest.parse_network_key(key)
-    assert rest.parse_network_key("blue:net") == KEY
+    with pytest.raises(InvalidError, match="TENANT:NAME"):
+        requests.parse_network_key(key)
+    assert requests.parse_network_key("blue:net") == KEY
 
 
 def test_a_tenant_there_and_back() -> None:
     tenant = Tenant(TenantName("blue"), "net")
-    body = rest.render(rest.tenant_body(tenant, [admitted(WISH)]))
+    body = answers.render(answers.tenant_body(tenant, view_of(evolve(World(), [Change(admitted(WISH))], 1).world)))
     assert body["link-sets"] == {"Networks": {"blue:net": {"type": "network", "key": "blue:net"}}}
-    assert rest.parse_tenant(json.dumps(body).encode(), "blue") == tenant
+    assert requests.parse_tenant(json.dumps(body).encode(), "blue") == tenant
 
 
 def test_the_settings_show_their_ranges() -> None:
-    body = rest.render(rest.global_body(Settings(vlans=Range(2, 9))))
+    body = answers.render(answers.global_body(Settings(vlans=Range(2, 9)), NOTHING))
     assert (body["key"], body["vlans"], body["vxlans"]) == ("global", "2-9", "1-10000")
 
 
@@ -222,7 +227,7 @@ def world_with_one_container() -> tuple[World, Network]:
 
 def test_a_networks_state_counts_what_is_held_and_what_is_left() -> None:
     world, network = world_with_one_container()
-    oper = rest.render(network_oper(world, network))
+    oper = answers.render(network_oper(network, world))
     endpoints = oper["endpoints"]
     assert {name: value for name, value in oper.items() if name != "endpoints"} == {
         "allocatedAddressesCount": 2,
@@ -249,21 +254,23 @@ def test_a_networks_state_counts_what_is_held_and_what_is_left() -> None:
 
 def test_a_tenants_state_sums_its_networks_up() -> None:
     world, _ = world_with_one_container()
-    oper = tenant_oper(world, KEY.tenant)
+    oper = tenant_oper(Tenant(KEY.tenant), world)
     assert (oper.totalNetworks, oper.totalEndpoints, len(oper.networks)) == (1, 1, 1)
-    assert tenant_oper(world, TenantName("red")).totalNetworks == 0
+    assert tenant_oper(Tenant(TenantName("red")), world).totalNetworks == 0
 
 
 def test_the_clusters_state_lists_the_tags_in_use() -> None:
-    oper = global_oper(3, {Encap.VLAN: [Tag(11), Tag(10)], Encap.VXLAN: [Tag(5)]})
-    assert (oper.numNetworks, oper.vlansInUse, oper.vxlansInUse) == (3, "10, 11", "5")
+    held = [(Encap.VLAN, 11), (Encap.VLAN, 10), (Encap.VLAN, 300), (Encap.VXLAN, 1)]
+    owners = [Change(TagOwner(encap, Tag(tag), KEY)) for encap, tag in held]
+    oper = global_oper(Settings(), evolve(World(), [*owners, Change(admitted(WISH))], 1).world)
+    assert (oper.numNetworks, oper.vlansInUse, oper.vxlansInUse, oper.freeVXLANsStart) == (1, "10-11, 300", "1", 2)
 
 
 def test_an_inspection_says_of_every_node_whether_it_is_ready() -> None:
     world, network = world_with_one_container()
     nodes = [NodeOper(name="a", ready=True), NodeOper(name="b", ready=False, problem="no engine")]
-    oper = network_oper(world, network, nodes)
-    shown = rest.render(NetworkInspection(Config=rest.network_body(network), Oper=oper))
+    oper = network_oper(network, world, nodes)
+    shown = answers.render(NetworkInspection(Config=answers.network_body(network, NOTHING), Oper=oper))
     assert list(shown) == ["Config", "Oper"]
     assert shown["Oper"]["nodes"] == [
         {"name": "a", "ready": True},

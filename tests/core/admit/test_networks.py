@@ -6,15 +6,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from isthmus.core.admit import (
-    NetworkFacts,
-    NetworkRequest,
-    admit_network,
-    admit_network_removal,
-    admit_tenant,
-    admit_tenant_removal,
-    network_records,
-)
+from isthmus.core.admit.decision import Decision
+from isthmus.core.admit.networks import NetworkRequest, admit_network, admit_network_removal
+from isthmus.core.admit.tenants import admit_tenant, admit_tenant_removal
 from isthmus.core.errors import ConflictError, InvalidError, IsthmusError, NotFoundError
 from isthmus.core.ipam import parse_subnet, parse_subnet_v6
 from isthmus.core.model import (
@@ -30,13 +24,21 @@ from isthmus.core.model import (
     NetworkName,
     NetworkType,
     NodeName,
+    Record,
     Tag,
     TagOwner,
     Tenant,
     TenantName,
 )
+from isthmus.core.world import Change, World, evolve
 
 TENANT = Tenant(DEFAULT_TENANT)
+
+
+def world(*records: Record) -> World:
+    """A world of these records; a network's tag is taken by it."""
+    owners = (TagOwner(each.encap, each.tag, each.key) for each in records if isinstance(each, Network))
+    return evolve(World(), map(Change, (*records, *owners)), 1).world
 
 
 def key(name: str) -> NetworkKey:
@@ -48,8 +50,7 @@ def request(name: str = "net", subnet: str = "10.1.1.0/24") -> NetworkRequest:
 
 
 def admitted(wish: NetworkRequest, *others: Network) -> Network:
-    tags = {each.tag: each.key for each in others if each.encap is wish.encap}
-    return admit_network(wish, NetworkFacts(TENANT, others, tags))
+    return admit_network(wish, world(TENANT, *others)).outcome
 
 
 def endpoint(number: int, container: str = "") -> Endpoint:
@@ -65,9 +66,9 @@ def test_a_network_is_written_with_its_tag_and_its_gateways() -> None:
         subnet_v6=parse_subnet_v6("2001:db8::/64"),
         gateway_v6=IPv6Address("2001:db8::1"),
     )
-    network = admitted(wish)
-    assert network_records(network) == (
-        network,
+    decision = admit_network(wish, world(TENANT))
+    assert decision.put == (
+        decision.outcome,
         TagOwner(Encap.VXLAN, Tag(1), key("net")),
         AddressClaim(key("net"), IPv4Address("10.1.1.254"), ClaimPurpose.GATEWAY),
         AddressClaim(key("net"), IPv6Address("2001:db8::1"), ClaimPurpose.GATEWAY),
@@ -140,13 +141,13 @@ def test_overlapping_ipv6_subnets_of_a_tenant_are_refused_with_both_names() -> N
 
 def test_a_network_needs_its_tenant() -> None:
     with pytest.raises(NotFoundError, match="tenant default not found"):
-        admit_network(request(), NetworkFacts(None))
+        admit_network(request(), world())
 
 
 def test_a_network_in_use_stays_and_the_refusal_says_who_where() -> None:
     users = [endpoint(2, "web"), endpoint(1, "db"), endpoint(3)]
     with pytest.raises(ConflictError) as refusal:
-        admit_network_removal(key("net"), admitted(request()), users)
+        admit_network_removal(key("net"), world(admitted(request()), *users))
     assert str(refusal.value) == (
         "network default:net is in use by 3 containers: web (10.1.1.2 on node1), "
         "db (10.1.1.1 on node2), 000000000000 (10.1.1.3 on node2)"
@@ -155,42 +156,39 @@ def test_a_network_in_use_stays_and_the_refusal_says_who_where() -> None:
 
 def test_a_long_list_of_users_is_cut() -> None:
     with pytest.raises(ConflictError, match=r"in use by 30 containers: .* and 20 more$"):
-        admit_network_removal(key("net"), admitted(request()), map(endpoint, range(1, 31)))
+        admit_network_removal(key("net"), world(admitted(request()), *map(endpoint, range(1, 31))))
 
 
 def test_an_empty_network_may_go_and_an_absent_one_is_named() -> None:
     network = admitted(request())
-    assert admit_network_removal(key("net"), network, []) is network
+    assert admit_network_removal(key("net"), world(network)).remove[0] is network
     with pytest.raises(NotFoundError, match="network default:net not found"):
-        admit_network_removal(key("net"), None, [])
+        admit_network_removal(key("net"), world())
 
 
 def test_asking_again_for_the_same_tenant_is_harmless_and_another_is_refused() -> None:
     blue = Tenant(TenantName("blue"), "net")
-    assert admit_tenant(blue, None) == admit_tenant(blue, blue) == blue
+    assert admit_tenant(blue, world()) == Decision(blue, put=(blue,))
+    assert admit_tenant(blue, world(blue)) == Decision(blue)
     with pytest.raises(ConflictError, match="tenant blue exists with other parameters"):
-        admit_tenant(Tenant(TenantName("blue")), blue)
+        admit_tenant(Tenant(TenantName("blue")), world(blue))
 
 
 @pytest.mark.parametrize(
-    ("name", "existing", "networks", "refusal", "text"),
+    ("name", "refusal", "text"),
     [
-        ("blue", None, [], NotFoundError, "tenant blue not found"),
-        ("default", TENANT, [], ConflictError, "tenant default cannot be deleted"),
-        ("blue", Tenant(TenantName("blue")), [admitted(request())], ConflictError, "it has 1 network: net"),
+        ("red", NotFoundError, "tenant red not found"),
+        ("default", ConflictError, "tenant default cannot be deleted"),
+        ("blue", ConflictError, "it has 1 network: net"),
     ],
 )
-def test_a_tenant_that_must_stay_is_refused_by_name(
-    name: str,
-    existing: Tenant | None,
-    networks: list[Network],
-    refusal: type[IsthmusError],
-    text: str,
-) -> None:
+def test_a_tenant_that_must_stay_is_refused_by_name(name: str, refusal: type[IsthmusError], text: str) -> None:
+    blue = Tenant(TenantName("blue"))
+    network = replace(admitted(request()), key=NetworkKey(blue.name, NetworkName("net")))
     with pytest.raises(refusal, match=text):
-        admit_tenant_removal(TenantName(name), existing, networks)
+        admit_tenant_removal(TenantName(name), world(TENANT, blue, network))
 
 
 def test_an_empty_tenant_may_go() -> None:
     blue = Tenant(TenantName("blue"))
-    assert admit_tenant_removal(blue.name, blue, []) == blue
+    assert admit_tenant_removal(blue.name, world(blue)) == Decision(blue, remove=(blue,))

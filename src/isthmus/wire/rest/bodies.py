@@ -1,0 +1,205 @@
+"""The JSON objects of Contiv's REST API, field by field.
+
+Source: spec 2.5 "JSON fields" and 2.6. What Contiv does not have says so in its description.
+"""
+# ruff: noqa: N815  the names are Contiv's
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from isthmus.core.model import Action, ArpMode, Direction, Encap, ForwardMode, NetworkType
+from isthmus.wire.rest.fields import (
+    AsNumber,
+    Bandwidth,
+    Burst,
+    Dscp,
+    Ipv4,
+    Ipv6,
+    Label,
+    LongName,
+    Name,
+    Names,
+    Port,
+    Priority,
+    Protocol,
+    Router,
+    TagNumber,
+    one_of,
+)
+
+_SPAN = "IPv4 or IPv6: an address, ADDRESS/LEN, or ADDRESS-ADDRESS."
+
+
+class Link(BaseModel):
+    """A pointer to another object."""
+
+    type: str
+    key: str
+
+
+class Body(BaseModel):
+    """What every object has beside its own fields."""
+
+    model_config = ConfigDict(strict=True, populate_by_name=True)
+
+    key: str = Field(default="", description="The object's key, set by the server.")
+    link_sets: dict[str, dict[str, Link]] = Field(default_factory=dict, serialization_alias="link-sets")
+    links: dict[str, Link] = Field(default_factory=dict)
+
+
+class TenantBody(Body):
+    """A tenant."""
+
+    tenantName: Name = ""
+    defaultNetwork: Name = ""
+
+
+class NetworkBody(Body):
+    """A network of a tenant."""
+
+    tenantName: Name = ""
+    networkName: Name = ""
+    cfgdTag: Label = Field(default="", description="A label of the operator's.")
+    encap: Annotated[str, one_of(*Encap)] = Field(default="", description="vlan or vxlan.")
+    gateway: Ipv4 = Field(default="", description="IPv4, within the subnet.")
+    ipv6Gateway: Ipv6 = Field(default="", description="IPv6, within ipv6Subnet.")
+    ipv6Subnet: str = Field(default="", description="IPv6/LEN, LEN 1 to 127.")
+    nwType: Annotated[str, one_of(*NetworkType)] = Field(default="", description="data (where absent) or infra.")
+    pktTag: TagNumber = Field(default=0, description="The VLAN id or VNI that was asked for; 0 is any.")
+    subnet: str = Field(default="", description="A.B.C.D/LEN or A.B.C.D-E.F.G.H/LEN, LEN 8 to 31.")
+
+
+class EndpointGroupBody(Body):
+    """Containers of one network that policies and a net profile apply to."""
+
+    tenantName: Name = ""
+    groupName: Name = ""
+    networkName: Name = ""
+    cfgdTag: Label = Field(default="", description="A label of the operator's.")
+    extContractsGrps: list[str] = Field(default_factory=list, description="Refused: this system has no ACI.")
+    ipPool: str = Field(default="", description="A.B.C.D-E.F.G.H: the addresses that are its members' alone.")
+    ipv6Pool: str = Field(default="", description="The same for IPv6. Not in Contiv.")
+    netProfile: Name = ""
+    policies: Names = Field(default_factory=list)
+
+
+class PolicyBody(Body):
+    """A set of rules."""
+
+    tenantName: Name = ""
+    policyName: Name = ""
+
+
+class RuleBody(Body):
+    """One rule of a policy."""
+
+    tenantName: Name = ""
+    policyName: Name = ""
+    ruleId: Name = ""
+    action: Annotated[str, one_of(*Action)] = Field(default="", description="allow (where absent) or deny.")
+    direction: Annotated[str, one_of(*Direction)] = Field(default="", description="in or out.")
+    fromEndpointGroup: Name = ""
+    fromIpAddress: str = Field(default="", description=_SPAN)
+    fromNetwork: Name = ""
+    port: Port = Field(default=0, description="TCP or UDP port; 0 is any.")
+    priority: Priority = Field(default=0, description="1 (where absent) to 100; the higher wins.")
+    protocol: Protocol = Field(default="", description="tcp, udp, icmp, a number, or empty for any.")
+    toEndpointGroup: Name = ""
+    toIpAddress: str = Field(default="", description=_SPAN)
+    toNetwork: Name = ""
+
+
+class NetprofileBody(Body):
+    """Limits on what each member of a group sends."""
+
+    tenantName: Name = ""
+    profileName: Name = ""
+    DSCP: Dscp = Field(default=0, description="0 to 63; 0 leaves packets as they are.")
+    bandwidth: Bandwidth = Field(default="", description="A whole number and k, m or g, such as 10Mbps.")
+    burst: Burst = Field(default=0, description="In kilobytes, 2 to 10486; 0 leaves it to the system.")
+
+
+class ServiceLBBody(Body):
+    """A virtual address for containers with certain labels."""
+
+    tenantName: Name = ""
+    serviceName: LongName = ""
+    networkName: Name = ""
+    ipAddress: Ipv4 = Field(default="", description="The address that was asked for; empty is any.")
+    ports: list[str] = Field(default_factory=list, description="PORT:TARGETPORT:PROTOCOL, TCP or UDP.")
+    selectors: list[str] = Field(default_factory=list, description="KEY=VALUE: labels that all providers have.")
+
+
+class BgpBody(Body):
+    """A node's router and its neighbour."""
+
+    hostname: LongName = ""
+    as_number: AsNumber = Field(
+        default="", validation_alias="as", serialization_alias="as", description="The router's autonomous system."
+    )
+    neighbor: Ipv4 = ""
+    neighbor_as: AsNumber = Field(
+        default="",
+        validation_alias="neighbor-as",
+        serialization_alias="neighbor-as",
+        description="The neighbour's autonomous system.",
+    )
+    routerip: Router = Field(default="", description="IPv4/LEN.")
+
+
+class AppProfileBody(Body):
+    """A named list of groups."""
+
+    tenantName: Name = ""
+    appProfileName: Name = ""
+    endpointGroups: Names = Field(default_factory=list)
+
+
+class GlobalBody(Body):
+    """The settings of the whole cluster."""
+
+    name: str = "global"
+    arpMode: Annotated[str, one_of(*ArpMode)] = Field(default="", description="proxy or flood; kept, without effect.")
+    fwdMode: Annotated[str, one_of(*ForwardMode)] = Field(
+        default="", description="bridge or routing; kept, without effect."
+    )
+    networkInfraType: str = Field(default="", description="default: this system has no ACI.")
+    pvtSubnet: str = Field(default="", description="IPv4/16; kept, without effect.")
+    vlans: str = Field(default="", description="The VLAN ids that networks may have: FIRST-LAST.")
+    vxlans: str = Field(default="", description="The VNIs that networks may have: FIRST-LAST.")
+
+
+class NodeBody(Body):
+    """A host of the cluster, as its agent reports it. Not in Contiv; nobody but its agent writes it."""
+
+    name: str = ""
+    address: str = Field(default="", description="Where its tunnels end.")
+    engine: str = Field(default="", description="ready or absent: its container engine.")
+    engineVersion: str = ""
+    isAlive: bool = Field(default=False, description="Whether its agent runs and reaches etcd.")
+    version: str = Field(default="", description="Of its netplugin.")
+
+
+class EndpointBody(BaseModel):
+    """A container's leg into a network."""
+
+    containerName: str = ""
+    endpointGroupId: int = 0
+    endpointGroupKey: str = Field(default="", description="group:tenant")
+    endpointID: str = ""
+    homingHost: str = Field(default="", description="The node that the container runs on.")
+    intfName: str = Field(default="", description="The host's end of its link.")
+    ipAddress: list[str] = Field(default_factory=list, description="IPv4, then IPv6 where there is one.")
+    macAddress: str = ""
+    network: str = Field(default="", description="network.tenant")
+    serviceName: str = Field(default="", description="Its group.")
+    vtepIP: str = Field(default="", description="The tunnel address of its node.")
+
+
+class VersionBody(BaseModel):
+    """What a program was built from."""
+
+    GitCommit: str = ""
+    Version: str = ""
+    BuildTime: str = ""
