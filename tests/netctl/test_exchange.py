@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from isthmus.netctl.client import Client, RefusedError, UnreachableError
-from isthmus.netctl.exchange import BadAnswerError, exchange
+from isthmus.netctl.exchange import Answer, BadAnswerError, exchange, servers
 
 Serve = Callable[..., str]
 
@@ -46,15 +46,20 @@ def _answer_once(listener: socket.socket, answer: bytes, context: ssl.SSLContext
         peer.sendall(answer)
 
 
+def ask(url: str) -> Answer:
+    (server,) = servers(urlsplit(url))
+    return exchange(server, "GET", "/")
+
+
 def test_an_answer_is_taken_apart(serve: Serve) -> None:
     raw = b"HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\nIsthmus-Pending:  a, b \r\n\r\nbusy"
-    answer = exchange(urlsplit(serve(raw)), "GET", "/")
+    answer = ask(serve(raw))
     assert (answer.status, answer.reason, answer.body) == (409, "Conflict", b"busy")
     assert answer.headers["isthmus-pending"] == "a, b"
 
 
 def test_an_answer_without_a_length_ends_with_the_connection(serve: Serve) -> None:
-    answer = exchange(urlsplit(serve(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 200_000)), "GET", "/")
+    answer = ask(serve(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 200_000))
     assert len(answer.body) == 200_000
 
 
@@ -70,7 +75,7 @@ def test_an_answer_without_a_length_ends_with_the_connection(serve: Serve) -> No
 )
 def test_what_is_no_whole_answer_is_an_error(serve: Serve, raw: bytes, text: str) -> None:
     with pytest.raises(BadAnswerError, match=text):
-        exchange(urlsplit(serve(raw)), "GET", "/")
+        ask(serve(raw))
     with pytest.raises(UnreachableError, match=text):
         Client(serve(raw)).version()
 

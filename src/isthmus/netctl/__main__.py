@@ -20,7 +20,7 @@ ROOT = Command(
     ("netctl",),
     "Networks and tenants for containers",
     flags=(
-        Flag(("netmaster",), f"URL of the master, also from $NETMASTER (default: {DEFAULT_MASTER})"),
+        Flag(("netmaster",), f"URLs of the masters by commas, also from $NETMASTER (default: {DEFAULT_MASTER})"),
         Flag(("insecure",), "Do not check the master's certificate, also from $INSECURE", Kind.SWITCH),
         HELP,
         Flag(("version", "v"), "Show this program's version", Kind.SWITCH),

@@ -1,16 +1,20 @@
-"""netmaster's REST API, object by object."""
+"""netmaster's REST API, object by object, at the first of several masters that serves.
+
+Masters keep no state, so any is as good as another, and a request that one of them may have carried out may be asked
+again of the next: what is there already is created as if it were new.
+"""
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
-from isthmus.netctl.exchange import PORTS, Answer, BadAnswerError, exchange
+from isthmus.netctl.exchange import PORTS, Answer, BadAnswerError, Server, exchange, reason_of, servers
 
 DEFAULT_MASTER = "http://netmaster:9999"
 _MASTER_HERE = "http://127.0.0.1:9999"
-_OK = 200
+_OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
 
 Object = dict[str, Any]  # a JSON object of the API: {"key": str, field: str | int | [...]}
 
@@ -38,17 +42,36 @@ class Done(NamedTuple):
     pending: str = ""
 
 
-class Client:
-    """One master. Without `url` it is the host named netmaster, or this one where no host has that name."""
+class _Failure(NamedTuple):
+    """Why one address of one master did not serve."""
 
-    def __init__(self, url: str = "", *, is_insecure: bool = False) -> None:
-        self._url = urlsplit(url or DEFAULT_MASTER)
-        self._may_be_here = not url
+    master: str
+    error: Exception
+
+    @property
+    def progress(self) -> int:
+        """How far the request came: 0 not out of the door; else it may have been carried out."""
+        return 2 if isinstance(self.error, RefusedError) else int(isinstance(self.error, BadAnswerError))
+
+    @property
+    def reason(self) -> str:
+        return reason_of(self.error)
+
+
+class Client:
+    """The masters of some URLs, separated by commas: asked in order, and from then on the one that answered first.
+
+    Without any it is the host named netmaster, or this one where no host has that name.
+
+    Raises:
+        BadMasterError: one of the URLs is none.
+    """
+
+    def __init__(self, masters: str = "", *, is_insecure: bool = False) -> None:
+        self._urls = _urls(masters or DEFAULT_MASTER)
+        self._may_be_here = not masters
         self._is_insecure = is_insecure
-        if not _is_master(self._url):
-            raise BadMasterError(
-                f'Error connecting to netmaster: "{url}" is not a URL beginning with http:// or https://'
-            )
+        self._serving: Server | None = None
 
     def objects(self, collection: str) -> list[Object]:
         """All objects of a collection."""
@@ -78,27 +101,82 @@ class Client:
         return self._ask(method, f"/api/v1/{path}", body)
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Done:
-        try:
-            return _done(self._exchange(method, self._url.path.rstrip("/") + path, body))
-        except (OSError, BadAnswerError, ValueError) as error:
-            master = self._url.geturl()
-            raise UnreachableError(f"Error connecting to netmaster {master}: {_reason(error)}") from error
+        failures: list[_Failure] = []
+        for server in self._servers(failures):
+            try:
+                outcome = _outcome(exchange(server, method, path, body, is_insecure=self._is_insecure))
+            except (OSError, BadAnswerError, ValueError, RefusedError) as error:
+                failures.append(_Failure(server.url.geturl(), error))
+            else:
+                self._serving = server
+                return _told(outcome, is_gone_fine=method == "DELETE" and any(each.progress for each in failures))
+        raise _all_failed(failures)
 
-    def _exchange(self, method: str, path: str, body: bytes) -> Answer:
+    def _servers(self, failures: list[_Failure]) -> Iterator[Server]:
+        """Every address of every master, the one that has served first; a name without any is a failure."""
+        first = self._serving
+        if first:
+            yield first
+        for url in self._urls:
+            try:
+                found = self._found(url)
+            except (OSError, ValueError) as error:
+                failures.append(_Failure(url.geturl(), error))
+                continue
+            yield from (each for each in found if each != first)
+
+    def _found(self, url: SplitResult) -> list[Server]:
         try:
-            return exchange(self._url, method, path, body, is_insecure=self._is_insecure)
+            return servers(url)
         except socket.gaierror:
             if not self._may_be_here:
                 raise
-            self._url = urlsplit(_MASTER_HERE)
-            return exchange(self._url, method, path, body)
+            return servers(urlsplit(_MASTER_HERE))
 
 
-def _done(answer: Answer) -> Done:
+def _outcome(answer: Answer) -> Done | RefusedError:
+    """What a master decided.
+
+    Raises:
+        RefusedError: it cannot decide, since its etcd is away.
+        BadAnswerError: it is no master.
+    """
     if answer.status == _OK:
-        return Done(json.loads(answer.body), answer.headers.get("isthmus-pending", ""))
+        try:
+            return Done(json.loads(answer.body), answer.headers.get("isthmus-pending", ""))
+        except ValueError as error:
+            raise BadAnswerError(str(error)) from error
     text = answer.body.decode(errors="replace").strip()
-    raise RefusedError(answer.status, text or f"{answer.status} {answer.reason}")
+    refusal = RefusedError(answer.status, text or f"{answer.status} {answer.reason}")
+    if answer.status == _UNAVAILABLE:
+        raise refusal
+    return refusal
+
+
+def _told(outcome: Done | RefusedError, *, is_gone_fine: bool) -> Done:
+    """What was done; where `is_gone_fine`, a master that did not live to tell may have deleted what is not found."""
+    if isinstance(outcome, Done):
+        return outcome
+    if is_gone_fine and outcome.status == _NOT_FOUND:
+        return Done(None)
+    raise outcome
+
+
+def _all_failed(failures: list[_Failure]) -> Exception:
+    """One error for all masters; of the addresses of each it has the one where the request came furthest."""
+    furthest: dict[str, _Failure] = {}
+    for each in failures:
+        if each.master not in furthest or each.progress >= furthest[each.master].progress:
+            furthest[each.master] = each
+    first, *others = furthest.values()
+    if others:
+        reasons = "; ".join(f"{each.master}: {each.reason}" for each in (first, *others))
+        return UnreachableError(f"Error connecting to netmaster, none of {len(furthest)} serves: {reasons}")
+    if isinstance(first.error, RefusedError):
+        return first.error
+    error = UnreachableError(f"Error connecting to netmaster {first.master}: {first.reason}")
+    error.__cause__ = first.error
+    return error
 
 
 def _segment(key: str) -> str:
@@ -106,13 +184,17 @@ def _segment(key: str) -> str:
     return quote(key, safe=":", errors="surrogateescape")
 
 
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) else str(error)
-    return text or str(error) or type(error).__name__
+def _urls(masters: str) -> tuple[SplitResult, ...]:
+    texts = [text.strip() for text in masters.split(",")]
+    urls = tuple(_url(text) for text in texts if text)
+    return urls or (_url(masters),)
 
 
-def _is_master(url: SplitResult) -> bool:
+def _url(text: str) -> SplitResult:
     try:
-        return url.scheme in PORTS and bool(url.hostname) and url.port != 0
-    except ValueError:  # what stands for the port is no port
-        return False
+        url = urlsplit(text)
+        if url.scheme in PORTS and url.hostname and url.port != 0:
+            return url
+    except ValueError:  # its address in brackets is none, or its port
+        pass
+    raise BadMasterError(f'Error connecting to netmaster: "{text}" is not a URL beginning with http:// or https://')
