@@ -165,7 +165,9 @@ def test_down_of_nothing_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing to do" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [("--nodes", "99"), ("--masters", "3"), ("--only", "sshd")])
+@pytest.mark.parametrize(
+    "words", [("--nodes", "99"), ("--masters", "17"), ("--nodes", "2", "--masters", "3"), ("--only", "sshd")]
+)
 def test_a_refused_up_leaves_no_file(words: tuple[str, ...]) -> None:
     name = f"refused-{os.getpid()}"
     assert main(["lab", "up", "--name", name, *words]) == 1

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from isthmus.core.errors import InvalidError, NotFoundError
-from isthmus.lab.programs import TABLE, named, on
+from isthmus.lab.programs import TABLE, environment, named, on
 from isthmus.lab.topology import (
     MAX_NODES,
     Lab,
@@ -101,6 +101,14 @@ def test_programs_run_where_they_belong() -> None:
         "node3": everywhere,
         "node4": everywhere,
     }
+
+
+def test_netctl_is_told_of_several_masters_on_every_node() -> None:
+    large = Lab("tutorial", nodes=3, masters=2)
+    told = {each.name: environment(large, each).get("NETMASTER") for each in machines(large)}
+    everybody = "http://tutorial-node1:9999,http://tutorial-node2:9999"
+    assert told == {"fabric": None, "outside": None, "node1": everybody, "node2": everybody, "node3": everybody}
+    assert [each.name for each in nodes(LAB) if "NETMASTER" in environment(LAB, each)] == []
 
 
 def test_the_fourth_etcd_passes_on_to_the_first_three() -> None:

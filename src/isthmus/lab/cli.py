@@ -73,7 +73,9 @@ Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa
 
 def _add_whole_verbs(verbs: Verbs) -> None:
     up = _add(verbs, "up", _up, "bring the lab up, or what of it is not up")
-    up.add_argument("--nodes", type=int, metavar="N", help=f"how many nodes, 1 to {MAX_NODES} (default 2)")
+    up.add_argument(
+        "--nodes", type=int, metavar="N", help=f"how many nodes, 1 to {MAX_NODES} (default 2, or one for each master)"
+    )
     up.add_argument("--masters", type=int, metavar="N", help="netmaster runs on the first N nodes (default 1)")
     up.add_argument("--dockerd", metavar="PATH", help="the engine to run (default: the dockerd in PATH)")
     up.add_argument("--mtu", type=int, metavar="BYTES", help="of every link (default 1500)")
@@ -149,7 +151,7 @@ def _wanted(wish: argparse.Namespace) -> Lab:
     }
     known = state.find(wish.name)
     given = {field: value for field, value in wishes.items() if value is not None}
-    lab = checked(replace(known or Lab(wish.name), **given))
+    lab = checked(replace(known or _roomy(Lab(wish.name), wish.masters), **given))
     if known is not None and lab != known:
         field = next(field for field in given if getattr(lab, field) != getattr(known, field))
         raise ConflictError(
@@ -157,6 +159,11 @@ def _wanted(wish: argparse.Namespace) -> Lab:
             f"'isthmus lab down --name {lab.name}' first to have another"
         )
     return lab
+
+
+def _roomy(lab: Lab, masters: int | None) -> Lab:
+    """Give a lab with a node for every master."""
+    return replace(lab, nodes=min(MAX_NODES, max(lab.nodes, masters or 0)))
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from isthmus.core.errors import NotFoundError
 from isthmus.lab import state
 from isthmus.lab.process import Process
-from isthmus.lab.topology import Lab, Machine, Role, cluster_address, etcd_members
+from isthmus.lab.topology import Lab, Machine, Role, cluster_address, etcd_members, masters
 
 STORE = "etcd://localhost:2379"
 PLUGIN_SOCKET = "run/docker/plugins/netplugin.sock"
@@ -71,7 +71,7 @@ def environment(lab: Lab, machine: Machine) -> dict[str, str]:
     """Give the environment of everything in a machine: nothing of the caller's but the terminal's kind is let in."""
     own = [str(Path(sys.prefix) / "bin")]
     engine = [str(Path(lab.dockerd).parent)] if "/" in lab.dockerd else []
-    return {
+    return _netctl_settings(lab, machine) | {
         "PATH": ":".join([*own, *engine, _STANDARD_PATH]),
         "HOME": "/root",
         "USER": "root",
@@ -84,12 +84,19 @@ def environment(lab: Lab, machine: Machine) -> dict[str, str]:
     }
 
 
+def _netctl_settings(lab: Lab, machine: Machine) -> dict[str, str]:
+    """Give netctl the list of masters; of one master it knows the name, netmaster."""
+    if machine.role is not Role.NODE or lab.masters == 1:
+        return {}
+    return {"NETMASTER": ",".join(f"http://{each.hostname}:{MASTER_PORT}" for each in masters(lab))}
+
+
 def _is_node(_lab: Lab, machine: Machine) -> bool:
     return machine.role is Role.NODE
 
 
 def _is_master(lab: Lab, machine: Machine) -> bool:
-    return machine.role is Role.NODE and machine.number <= lab.masters
+    return machine in masters(lab)
 
 
 def _is_outside(_lab: Lab, machine: Machine) -> bool:

@@ -143,6 +143,11 @@ def etcd_members(lab: Lab) -> tuple[Machine, ...]:
     return nodes(lab)[:MAX_ETCD_MEMBERS]
 
 
+def masters(lab: Lab) -> tuple[Machine, ...]:
+    """Give the nodes on which netmaster runs."""
+    return nodes(lab)[: lab.masters]
+
+
 def names(lab: Lab) -> dict[str, IPv4Address]:
     """Give the addresses of every name that the lab's DNS server knows."""
     known = {node.hostname: cluster_address(node) for node in nodes(lab)}
