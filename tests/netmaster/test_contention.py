@@ -1,13 +1,17 @@
-"""Two netmasters at once: what may be only once is only once."""
+"""Several netmasters at once: what may be only once is only once."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from isthmus.edge.etcd_child import EtcdChild, EtcdSettings
 from isthmus.edge.store import Store
 from isthmus.netmaster.reading import world_of
 from isthmus.wire import keys
@@ -73,3 +77,24 @@ async def test_a_tenant_is_not_deleted_under_a_network_being_created(
             asyncio.to_thread(masters[1].ask, "DELETE", f"/api/v1/tenants/{name}/"),
         )
         assert (created.status, deleted.status) in {(200, 409), (404, 200)}
+
+
+async def test_masters_that_wait_for_an_empty_etcd_write_the_first_records_once(
+    start: Callable[..., Master], tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    settings = EtcdSettings(tmp_path / "etcd", free_port())
+    waiting = [start("-cluster-store", str(settings.endpoints)) for _ in range(3)]
+    async with EtcdChild(settings), Store(settings.endpoints) as store:
+        for master in waiting:
+            while (await asyncio.to_thread(master.ask, "GET", "/api/v1/tenants/default/")).status != 200:
+                await asyncio.sleep(0.1)
+        snapshot = await store.read(prefixes=("",))
+        assert {item.mod_revision for item in snapshot.items} == {snapshot.revision} == {2}  # an empty etcd is at 1
+        for master in waiting:
+            master.process.send_signal(signal.SIGTERM)
+        said = "".join(await asyncio.gather(*(asyncio.to_thread(_last_words, master) for master in waiting)))
+    assert said.count("first records written") == 1
+
+
+def _last_words(master: Master) -> str:
+    return master.process.communicate(timeout=20)[1]
