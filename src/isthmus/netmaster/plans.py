@@ -36,7 +36,7 @@ class Wish(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[_T]):
-    """What came true, and the revision that wrote the object; whether that was now, and whether it was not there before."""
+    """What came true, and at which revision; whether it was written now, and whether it was not there before."""
 
     outcome: _T
     revision: int
