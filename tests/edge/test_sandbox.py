@@ -361,6 +361,25 @@ async def test_an_attachment_taken_back_at_any_moment_leaves_nothing(netns: Netn
     assert await netns.tables() == ""
 
 
+async def test_a_service_that_closes_enters_nothing_any_more(netns: Netns, service: NameService) -> None:
+    await service.attach(netns.path, C1)
+    closing = asyncio.create_task(service.close())
+    await asyncio.sleep(0)
+    await service.attach(netns.path, C1)
+    await closing
+    assert service.attached == frozenset()
+    assert await netns.tables() == ""
+
+
+async def test_a_service_that_closes_waits_for_what_leaves_already(netns: Netns, service: NameService) -> None:
+    await service.attach(netns.path, C1)
+    leaving = asyncio.create_task(service.detach(netns.path))
+    await asyncio.sleep(0)
+    await service.close()
+    assert await netns.tables() == ""
+    await leaving
+
+
 async def test_the_loopback_may_come_up_later_than_we_do(service: NameService) -> None:
     with _netns(with_loopback=False) as early:
         await service.attach(early.path, C1)

@@ -29,6 +29,8 @@ class NameService:
     def __init__(self, *, upstream_timeout_s: float = 5.0) -> None:
         self._upstream_timeout_s = upstream_timeout_s  # for Docker's resolver; then SERVFAIL
         self._attachments: dict[Path, _Attachment] = {}
+        self._lives: set[asyncio.Task[None]] = set()  # of those being taken back, too
+        self._is_closed = False
         # One thread for all that touches libnftables, which keeps state of its process.
         self._nft = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nft")
 
@@ -42,10 +44,13 @@ class NameService:
 
         The engine makes a sandbox only after Join has been answered: await this elsewhere. Attached twice is
         attached once, and the later names count. A sandbox that goes is detached by itself.
+        After `close` nothing is done.
 
         Raises:
             KernelRefusedError: the sandbox is there, but the listeners or the redirect were refused.
         """
+        if self._is_closed:
+            return
         attachment = self._attachments.get(sandbox)
         if attachment is None:
             attachment = self._attachments[sandbox] = self._new(sandbox, names)
@@ -59,13 +64,17 @@ class NameService:
             await attachment.end()
 
     async def close(self) -> None:
-        """Leave all sandboxes."""
+        """Leave all sandboxes, and enter none any more: whoever keeps the service in them may still be at it."""
+        self._is_closed = True
         await asyncio.gather(*map(self.detach, list(self._attachments)))
+        await asyncio.gather(*self._lives, return_exceptions=True)
         self._nft.shutdown()
 
     def _new(self, sandbox: Path, names: Lookup) -> "_Attachment":
         attachment = _Attachment(sandbox, names, self._nft, self._upstream_timeout_s)
         attachment.life.add_done_callback(lambda _: self._forget(sandbox, attachment))
+        self._lives.add(attachment.life)
+        attachment.life.add_done_callback(self._lives.discard)
         return attachment
 
     def _forget(self, sandbox: Path, attachment: "_Attachment") -> None:
