@@ -46,7 +46,13 @@ def netctl(master: Master) -> Netctl:
     return run
 
 
-def test_the_tutorials_networks(netctl: Netctl) -> None:
+async def commit(store: Store, *records: Node | NodeLease) -> None:
+    await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in records])
+
+
+async def test_the_tutorials_networks(netctl: Netctl, store: Store) -> None:
+    quick = Node(NodeName("node1"), IPv4Address("192.168.2.10"), "0", EngineState.READY, applied_revision=1 << 40)
+    await commit(store, quick, NodeLease(quick.name, "host"))
     transcript = [
         ("net create --subnet=10.1.2.0/24 contiv-net", "Creating network default:contiv-net\n"),
         (
@@ -167,8 +173,7 @@ async def test_a_network_in_use_is_kept_and_its_users_are_named(netctl: Netctl, 
 
 async def test_nodes_that_do_not_follow_are_a_warning(netctl: Netctl, store: Store) -> None:
     silent = Node(NodeName("node2"), IPv4Address("192.168.2.11"), "0", EngineState.READY)
-    records = (silent, NodeLease(silent.name, "host"))
-    await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in records])
+    await commit(store, silent, NodeLease(silent.name, "host"))
     done = netctl("net create -s 10.1.1.0/24 net")
     assert (done.returncode, done.stdout) == (0, "Creating network default:net\n")
     assert 'level=warning msg="network default:net: not yet so on node2"' in done.stderr
@@ -176,10 +181,16 @@ async def test_nodes_that_do_not_follow_are_a_warning(netctl: Netctl, store: Sto
 
 async def test_a_node_without_an_engine_is_a_warning_with_the_reason(netctl: Netctl, store: Store) -> None:
     node = Node(NodeName("node2"), IPv4Address("192.168.2.11"), "0", EngineState.ABSENT)
-    await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in (node, NodeLease(node.name, "host"))])
+    await commit(store, node, NodeLease(node.name, "host"))
     done = netctl("net create -s 10.1.1.0/24 net")
     assert (done.returncode, done.stdout) == (0, "Creating network default:net\n")
     assert 'msg="network default:net: not yet so on node2: its container engine does not answer"' in done.stderr
+
+
+def test_that_no_node_is_alive_is_a_warning(netctl: Netctl) -> None:
+    done = netctl("net create -s 10.1.1.0/24 net")
+    assert (done.returncode, done.stdout) == (0, "Creating network default:net\n")
+    assert 'level=warning msg="network default:net: not yet so on any node: none is alive"' in done.stderr
 
 
 def test_a_reader_that_has_gone_ends_it_silently_with_4(master: Master) -> None:

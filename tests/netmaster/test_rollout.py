@@ -127,6 +127,15 @@ async def test_nodes_that_do_not_follow_in_time_are_named(master: Master, store:
 
 
 @pytest.mark.root
+async def test_an_answer_tells_that_no_node_is_alive(master: Master, store: Store) -> None:
+    await store.commit((), put(node(ONE)))  # known, but without a lease
+    created = await asyncio.to_thread(master.post_network, str(KEY), "10.1.1.0/24")
+    deleted = await asyncio.to_thread(master.ask, "DELETE", f"/api/v1/networks/{KEY}/")
+    for reply in (created, deleted):
+        assert (reply.status, reply.headers["isthmus-pending"]) == (200, "any node: none is alive")
+
+
+@pytest.mark.root
 async def test_nobody_waits_for_a_node_without_an_engine(
     etcd: EtcdSettings, start: Callable[..., Master], store: Store
 ) -> None:
@@ -146,10 +155,10 @@ def test_only_living_nodes_with_an_engine_count() -> None:
     alive = [NodeLease(name, "host") for name in (ONE, TWO)]
     assert rollout(world(node(ONE, 7), *alive), TITLE, 7) == Rollout()
     assert rollout(world(node(ONE, 6), *alive), TITLE, 7) == Rollout(pending=(ONE,))
-    assert rollout(world(node(ONE, 6)), TITLE, 7) == Rollout()
+    assert rollout(world(node(ONE, 6)), TITLE, 7) == Rollout(is_nowhere=True)
     without_engine = replace(node(ONE, 6), engine=EngineState.ABSENT)
     assert rollout(world(without_engine, *alive), TITLE, 7) == Rollout(without_engine=(ONE,))
-    assert rollout(world(without_engine), TITLE, 7) == Rollout()
+    assert rollout(world(without_engine), TITLE, 7) == Rollout(is_nowhere=True)
 
 
 def test_a_problem_from_before_the_change_is_an_earlier_networks() -> None:

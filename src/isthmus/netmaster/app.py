@@ -133,7 +133,10 @@ def _answers(route: Route) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-_PENDING = "The nodes that are alive but have not followed yet, as NAME or NAME: REASON, separated by commas."
+_PENDING = (
+    "The nodes that are alive but have not followed yet, as NAME or NAME: REASON, separated by commas; "
+    "or that no node is alive."
+)
 
 
 def _refusal(status: HTTPStatus) -> dict[str, Any]:

@@ -13,22 +13,26 @@ from isthmus.wire.rest.opers import NO_ENGINE, UNREACHABLE
 from isthmus.wire.rest.states import NodeOper
 
 _POLL_S = 0.05
+_NO_NODE = "any node: none is alive"
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """The nodes that have not yet applied a change, and those that cannot, each with its reason.
 
-    Those `without_engine` are alive, but nobody waits for them.
+    Those `without_engine` are alive, but nobody waits for them. `is_nowhere`: no node is alive at all.
     """
 
     pending: tuple[NodeName, ...] = ()
     problems: Mapping[NodeName, str] = field(default_factory=dict)
     without_engine: tuple[NodeName, ...] = ()
+    is_nowhere: bool = False
 
     @property
     def unready(self) -> tuple[str, ...]:
         """All nodes that do not hold it, as NAME or NAME: REASON."""
+        if self.is_nowhere:
+            return (_NO_NODE,)
         return tuple(sorted({*self.pending, *self.problems, *(f"{name}: {NO_ENGINE}" for name in self.without_engine)}))
 
 
@@ -47,6 +51,7 @@ def rollout(world: World, title: str, revision: int) -> Rollout:
             if node.applied_revision >= revision and title in node.problems
         },
         tuple(node.name for node in nodes if node.engine is not EngineState.READY),
+        is_nowhere=not nodes,
     )
 
 
