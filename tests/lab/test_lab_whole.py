@@ -2,8 +2,11 @@
 
 import pytest
 
-from isthmus.lab import cluster
-from isthmus.lab.running import RunningLab
+from isthmus.core.errors import EdgeError
+from isthmus.lab import cluster, power
+from isthmus.lab.member import await_member
+from isthmus.lab.running import RunningLab, RunningNode
+from tests.lab.probes import NET, create_net, networks, records
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -28,6 +31,31 @@ def test_our_programs_stop_when_asked_to(lab: RunningLab) -> None:
         node.start(program)
         assert stopped == {program}
     assert all(each.is_ready for each in _programs(lab, "node1"))
+
+
+def test_a_node_that_was_turned_on_is_in_the_cluster(lab: RunningLab) -> None:
+    node = lab.node("node2")
+    node.turn_off()  # takes its lease back
+    node.turn_on()
+    found = records(lab.node("node1"), "node")
+    assert f"{node.name}/lease" in found
+    assert found[node.name]["engine"] == "ready"
+    create_net(lab)
+    assert networks(node)[NET] == "netplugin"
+
+
+def test_an_agent_that_has_ended_is_not_waited_for(lab: RunningLab) -> None:
+    node = lab.node("node1")
+    node.stop("netplugin")
+    with pytest.raises(EdgeError, match=f"netplugin on {node.name} has ended"):
+        _await_member(node)
+    node.start("netplugin")
+    _await_member(node)
+
+
+def _await_member(node: RunningNode) -> None:
+    host = cluster.host(node.lab, node.machine)
+    power.in_network_of(host, lambda: await_member(node.lab, node.machine, host))
 
 
 def _programs(lab: RunningLab, name: str) -> tuple[cluster.ProgramState, ...]:

@@ -22,6 +22,7 @@ GONE_DEADLINE_S = 10.0
 
 _NEEDED = ("busybox", "containerd", "etcd", "ip", "nft", "nsenter", "setpriv", "setsid", "tcpdump", "unshare")
 _WAITING = "etcd runs but waits for the other members"
+_OF_A_MEMBER = {"etcd", "netplugin", "dockerd"}
 _MODULES = ("br_netfilter", "overlay", "vxlan")
 _CONTAINERD_CONFIG = """version = 2
 oom_score = 0
@@ -214,8 +215,14 @@ def _start_programs(lab: Lab, machine: Machine, say: Say, *, is_alone: bool) -> 
                 continue
             power.await_ready(lab, machine, running, program)
             say(machine, f"{program.name} ready")
-        if any(program.name == "dockerd" for program in present) and image.ensure(running):
+        names = {program.name for program in present if _can_be_ready(lab, program)}
+        if "dockerd" in names and image.ensure(running):
             say(machine, f"image {image.NAME} built")
+        if names >= _OF_A_MEMBER:
+            from isthmus.lab.member import await_member  # its parsers would slow down every other command's start
+
+            await_member(lab, machine, running)
+            say(machine, "in the cluster")
 
     power.in_network_of(running, work)
 
