@@ -110,6 +110,15 @@ def test_a_second_up_starts_what_is_dead(small: RunningLab) -> None:
     assert isthmus("status", "--name", small.name).returncode == 0
 
 
+def test_what_is_off_is_named_with_the_command_that_starts_it(small: RunningLab) -> None:
+    assert isthmus("stop", "--name", small.name, "outside").returncode == 0
+    refused = isthmus("exec", "--name", small.name, "outside", "--", "true")
+    assert refused.returncode == 1
+    _, command, _ = refused.stderr.split("'")
+    assert isthmus(*command.removeprefix("isthmus lab ").split()).returncode == 0
+    assert isthmus("exec", "--name", small.name, "outside", "--", "true").returncode == 0
+
+
 def test_restart_gives_a_new_process(small: RunningLab) -> None:
     before = small.node("node1").output("pgrep -x etcd")
     assert isthmus("restart", "--name", small.name, "node1", "etcd").returncode == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from isthmus.core.errors import EdgeError, NotFoundError
 from isthmus.lab.process import Process, is_alive, parse_stat
+from isthmus.lab.topology import DEFAULT_NAME
 
 MARKER = "ISTHMUS_LAB_HOLDER"
 START_DEADLINE_S = 20.0
@@ -153,7 +154,8 @@ def existing(place: Place) -> Process:
     """
     holder = read(place)
     if holder is None:
-        raise NotFoundError(f"{place.hostname} is off; 'isthmus lab start {place.name}' starts it")
+        words = place.name if place.lab == DEFAULT_NAME else f"--name {place.lab} {place.name}"
+        raise NotFoundError(f"{place.hostname} is off; 'isthmus lab start {words}' starts it")
     return holder
 
 
