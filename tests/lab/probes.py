@@ -76,11 +76,12 @@ class Container:
         return ["nsenter", "-t", str(self.pid), "-n", "--", *words]
 
     def reaches(self, target: str, *, size_bytes: int = 56) -> bool:
-        """Whether a target, by name or by address, answers one of three pings."""
-        return (
-            self.run(f"for i in 1 2 3; do ping -c 1 -W 1 -s {size_bytes} {target} && exit; done; exit 1").returncode
-            == 0
-        )
+        """Whether a target, by name or by address, answers one of three pings.
+
+        News of a name takes its time to the other hosts, and an unknown name fails at once: hence the pauses.
+        """
+        tries = f"for i in 1 2 3; do ping -c 1 -W 1 -s {size_bytes} {target} && exit; sleep 1; done; exit 1"
+        return self.run(tries).returncode == 0
 
     def remove(self) -> None:
         """Remove it, alive or not."""

@@ -28,6 +28,10 @@ async def holder(store: Store) -> str | None:
     return None
 
 
+async def revision_of_lease(store: Store) -> int:
+    return (await store.read(keys=[keys.lease_key(NAME)])).mod_revision
+
+
 async def until_held(store: Store, identity: str | None) -> None:
     async with asyncio.timeout(10):
         while await holder(store) != identity:
@@ -47,8 +51,11 @@ async def test_a_second_host_of_the_name_refuses_and_the_first_stays(store: Stor
 async def test_the_lease_goes_with_its_holder_and_a_restart_takes_it_over(store: Store) -> None:
     before = asyncio.create_task(membership(store, "10.0.0.1").run())
     await until_held(store, "10.0.0.1")
+    old = await revision_of_lease(store)
     after = asyncio.create_task(membership(store, "10.0.0.1").run())
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while await revision_of_lease(store) == old:
+            await asyncio.sleep(0.01)
     before.cancel()
     await asyncio.wait([before])
     assert await holder(store) == "10.0.0.1"
