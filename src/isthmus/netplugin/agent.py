@@ -28,6 +28,7 @@ from isthmus.netplugin.name_turns import NameBook, NameTurns
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.netplugin.options import Options, address_of_host_name
 from isthmus.netplugin.plugin import plugin_app
+from isthmus.netplugin.vigil import keep_vigil
 
 _MTU_BYTES = 1500  # of a host without an underlay: nothing is tunnelled, so any would do
 _RETRY_S = 1.0
@@ -90,6 +91,7 @@ class Agent:
             self._census.run(),
             self._report.run(),
             Membership(self._edges.store, lease, self._log).run(),
+            keep_vigil(self._edges.store, self._log),
         )
         async with asyncio.TaskGroup() as tasks:
             for part in parts:
