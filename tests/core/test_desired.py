@@ -20,7 +20,11 @@ from isthmus.core.desired import Seat, desired_docker_networks, desired_host, de
 from isthmus.core.model import (
     Encap,
     Endpoint,
+    EndpointGroup,
     EndpointId,
+    GroupId,
+    GroupKey,
+    GroupName,
     Network,
     NetworkKey,
     NetworkName,
@@ -48,7 +52,11 @@ def endpoint(last: int, node: NodeName, sandbox: str = "/run/netns/x") -> Endpoi
     return Endpoint(EndpointId(f"{last:064x}"), KEY, node, mac_of(address), address, sandbox=sandbox)
 
 
-def world(*records: Network | Endpoint | Node) -> World:
+def group(tenant: str, name: str, network: str) -> EndpointGroup:
+    return EndpointGroup(GroupKey(TenantName(tenant), GroupName(name)), GroupId(1), NetworkName(network))
+
+
+def world(*records: Network | Endpoint | Node | EndpointGroup) -> World:
     return evolve(World(), map(Change, records), 1).world
 
 
@@ -113,6 +121,23 @@ def test_engines_get_data_networks_only() -> None:
     blue = replace(NETWORK, key=replace(KEY, tenant=TenantName("blue")), tag=Tag(8))
     names = {each.name for each in desired_docker_networks(world(NETWORK, infra, blue))}
     assert names == {"contiv-net", "contiv-net/blue"}
+
+
+def test_engines_get_a_network_a_group_beside_its_network() -> None:
+    other = replace(NETWORK, key=replace(KEY, name=NetworkName("hosts")), nw_type=NetworkType.INFRA)
+    blue = replace(NETWORK, key=replace(KEY, tenant=TenantName("blue")), tag=Tag(8))
+    groups = [
+        group("default", "db", "contiv-net"),
+        group("blue", "db", "contiv-net"),
+        group("default", "lost", "gone"),
+        group("default", "infra", "hosts"),
+    ]
+    wanted = {each.name: each for each in desired_docker_networks(world(NETWORK, other, blue, *groups))}
+    assert wanted.keys() == {"contiv-net", "contiv-net/blue", "db", "db/blue"}
+    assert wanted["db"] == replace(wanted["contiv-net"], name="db", group=GroupName("db"))
+    assert wanted["db/blue"] == replace(wanted["contiv-net/blue"], name="db/blue", group=GroupName("db"))
+    titles = {each.title for each in wanted.values()}
+    assert titles == {"network default:contiv-net", "network blue:contiv-net", "group default:db", "group blue:db"}
 
 
 def test_sandboxes_are_those_of_joined_endpoints_here() -> None:

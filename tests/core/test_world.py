@@ -12,6 +12,7 @@ from isthmus.core.model import (
     Encap,
     Endpoint,
     EndpointId,
+    GroupName,
     Network,
     NetworkKey,
     NetworkName,
@@ -43,12 +44,13 @@ def endpoint(key: NetworkKey, last: int, node: str = "node1") -> Endpoint:
 
 keys = st.sampled_from(KEYS)
 lasts = st.integers(1, 6)
+groups = st.sampled_from([None, GroupName("db")])
 nodes = st.sampled_from([NodeName("node1"), NodeName("node2")])
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(lambda key, tag: Network(key, Encap.VXLAN, Tag(tag), SUBNET), keys, st.integers(1, 9)),
     st.builds(endpoint, keys, lasts, nodes),
     st.builds(lambda key, last: AddressClaim(key, address(last), ClaimPurpose.LEASE), keys, lasts),
-    st.builds(lambda key, last: AllocationCursor(key, address(last)), keys, lasts),
+    st.builds(lambda key, last, group: AllocationCursor(key, address(last), group=group), keys, lasts, groups),
     st.builds(lambda name, last: Node(name, address(last), "1"), nodes, lasts),
     st.builds(NodeLease, nodes, st.just("identity")),
     st.builds(lambda name: Tenant(TenantName(name)), st.sampled_from(["default", "blue"])),

@@ -187,7 +187,7 @@ class Plugin:
 
     def _pool(self, asked: docker.RequestPool) -> bytes:
         assert asked.pool is not None
-        return docker.render_pool(docker.pool_id(asked.network, asked.pool, asked.group), asked.pool)
+        return docker.render_pool(docker.pool_id(asked.owner, asked.pool), asked.pool)
 
     def _address(self, asked: docker.RequestAddress) -> bytes:
         prefix = asked.pool.prefix

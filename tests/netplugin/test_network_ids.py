@@ -1,16 +1,18 @@
 """What an agent keeps of its engine's network ids: everything, over a restart, and never half."""
 
+import json
 from pathlib import Path
 
 import structlog
 
-from isthmus.core.model import NetworkKey, NetworkName, TenantName
+from isthmus.core.datapath import Owner
+from isthmus.core.model import GroupName, NetworkKey, NetworkName, TenantName
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire.docker import DockerNetworkId
 
 A, B = DockerNetworkId("a" * 64), DockerNetworkId("b" * 64)
-NET = NetworkKey(TenantName("default"), NetworkName("net"))
-BLUE = NetworkKey(TenantName("blue"), NetworkName("net"))
+NET = Owner(NetworkKey(TenantName("default"), NetworkName("net")))
+BLUE = Owner(NetworkKey(TenantName("blue"), NetworkName("net")))
 
 
 def network_ids(path: Path) -> NetworkIds:
@@ -23,6 +25,18 @@ def test_what_is_learnt_outlives_the_agent(tmp_path: Path) -> None:
     ids.learn(B, BLUE)
     again = network_ids(tmp_path)
     assert (again.get(A), again.get(B)) == (NET, BLUE)
+
+
+def test_a_group_is_told_from_its_network(tmp_path: Path) -> None:
+    ids, group = network_ids(tmp_path), Owner(NET.network, GroupName("db"))
+    ids.replace({A: NET, B: group})
+    assert (network_ids(tmp_path).get(A), network_ids(tmp_path).get(B)) == (NET, group)
+
+
+def test_a_file_of_an_agent_that_knew_no_groups_is_read(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "ids.json").write_text(json.dumps({A: ["default", "net"], B: ["blue", "net"]}))
+    assert (network_ids(tmp_path).get(A), network_ids(tmp_path).get(B)) == (NET, BLUE)
 
 
 def test_what_is_forgotten_or_not_the_engines_any_more_is_gone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.core.datapath import Owner
 from isthmus.core.errors import InvalidError
 from isthmus.core.model import EndpointId, GroupName, Mac, NetworkKey, NetworkName, TenantName
 from isthmus.wire import docker
@@ -18,7 +19,8 @@ NETWORK_ID = docker.DockerNetworkId("76e56922166e")
 ENDPOINT_ID = EndpointId("8b6ad14a")
 KEY = NetworkKey(TenantName("default"), NetworkName("contiv-net"))
 PREFIX = IPv4Network("10.1.2.0/24")
-POOL = docker.Pool(KEY, PREFIX)
+OWNER = Owner(KEY)
+POOL = docker.Pool(OWNER, PREFIX)
 POOL_TEXT = "default/contiv-net|10.1.2.0/24"
 
 Parser = Callable[[bytes], object]
@@ -259,13 +261,14 @@ _PREFIXES = st.one_of(
 def test_a_pool_id_says_whose_pool_it_is(tenant: str, network: str, group: str | None, prefix: docker.Prefix) -> None:
     key = NetworkKey(TenantName(tenant), NetworkName(network))
     member = None if group is None else GroupName(group)
-    assert docker.parse_pool_id(docker.pool_id(key, prefix, member)) == docker.Pool(key, prefix, member)
+    owner = Owner(key, member)
+    assert docker.parse_pool_id(docker.pool_id(owner, prefix)) == docker.Pool(owner, prefix)
 
 
 def test_pool_ids_of_real_networks() -> None:
-    assert docker.pool_id(KEY, PREFIX) == POOL_TEXT
-    assert docker.pool_id(KEY, IPv6Network("fd00::/64")) == "default/contiv-net|fd00::/64"
-    assert docker.pool_id(KEY, PREFIX, GroupName("db")) == "default/contiv-net/db|10.1.2.0/24"
+    assert docker.pool_id(OWNER, PREFIX) == POOL_TEXT
+    assert docker.pool_id(OWNER, IPv6Network("fd00::/64")) == "default/contiv-net|fd00::/64"
+    assert docker.pool_id(Owner(KEY, GroupName("db")), PREFIX) == "default/contiv-net/db|10.1.2.0/24"
 
 
 @pytest.mark.parametrize("text", ["", "|", "a|10.0.0.0/8", "a/b", "a/|10.0.0.0/8", "a/b/c/d|10.0.0.0/8", "a/b|x"])

@@ -13,6 +13,7 @@ from isthmus.core.model import (
     Endpoint,
     EndpointId,
     EngineState,
+    GroupName,
     Network,
     NetworkKey,
     NetworkName,
@@ -61,6 +62,7 @@ RECORDS: list[tuple[str, Record]] = [
         AddressClaim(KEY, ADDRESS_V6, ClaimPurpose.LEASE, NodeName("n"), EndpointId("e1")),
     ),
     ("address/blue/contiv-net/last", AllocationCursor(KEY, ADDRESS, ADDRESS_V6)),
+    ("address/blue/contiv-net/last/db", AllocationCursor(KEY, ADDRESS, group=GroupName("db"))),
     ("node/n", Node(NodeName("n"), ADDRESS, "0.1.0", EngineState.READY, "20.10", 7, {"network a:b": "why"})),
     ("node/n/lease", NodeLease(NodeName("n"), "identity")),
 ]

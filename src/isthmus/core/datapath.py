@@ -12,6 +12,7 @@ from isthmus.core.model import (
     Address,
     Encap,
     EndpointId,
+    GroupKey,
     GroupName,
     Mac,
     Network,
@@ -111,6 +112,24 @@ def container_link_name(endpoint: EndpointId) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """What a Docker network stands for: a network, or a group of it."""
+
+    network: NetworkKey
+    group: GroupName | None = None
+
+    @property
+    def key(self) -> NetworkKey | GroupKey:
+        """The object's own key."""
+        return GroupKey(self.network.tenant, self.group) if self.group else self.network
+
+    @property
+    def title(self) -> str:
+        """How it is called in reports: `network T:N`, or `group T:G`."""
+        return f"{'group' if self.group else 'network'} {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
 class DockerNetwork:
     """A Docker network of ours; its id is not part of it, for every engine gives its own."""
 
@@ -124,11 +143,21 @@ class DockerNetwork:
     gateway_v6: IPv6Address | None = None
     group: GroupName | None = None
 
+    @property
+    def owner(self) -> Owner:
+        """What it stands for."""
+        return Owner(self.key, self.group)
 
-def docker_network(network: Network) -> DockerNetwork:
-    """The Docker network in which the containers of `network` live."""
+    @property
+    def title(self) -> str:
+        """How what it stands for is called in reports."""
+        return self.owner.title
+
+
+def docker_network(network: Network, group: GroupName | None = None) -> DockerNetwork:
+    """The Docker network in which the containers of `network` live, or those of a group of it."""
     return DockerNetwork(
-        name=docker_network_name(network.key),
+        name=docker_network_name(Owner(network.key, group).key),
         key=network.key,
         encap=network.encap,
         tag=network.tag,
@@ -136,4 +165,5 @@ def docker_network(network: Network) -> DockerNetwork:
         gateway=network.gateway,
         subnet_v6=network.subnet_v6.prefix if network.subnet_v6 else None,
         gateway_v6=network.gateway_v6,
+        group=group,
     )

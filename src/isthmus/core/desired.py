@@ -81,6 +81,8 @@ def desired_sandboxes(population: Population, node: NodeName) -> frozenset[str]:
 
 
 def desired_docker_networks(world: World) -> frozenset[DockerNetwork]:
-    """The Docker networks that every engine should have: one a data network."""
-    data = (network for network in world.networks.values() if network.nw_type is NetworkType.DATA)
-    return frozenset(docker_network(network) for network in data)
+    """The Docker networks that every engine should have: one a data network, and one a group of a data network."""
+    data = {key: network for key, network in world.networks.items() if network.nw_type is NetworkType.DATA}
+    grouped = ((group, data.get(group.network_key)) for group in world.groups.values())
+    groups = (docker_network(network, group.key.name) for group, network in grouped if network is not None)
+    return frozenset([*map(docker_network, data.values()), *groups])

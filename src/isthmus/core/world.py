@@ -19,6 +19,7 @@ from isthmus.core.model import (
     GroupId,
     GroupIdOwner,
     GroupKey,
+    GroupName,
     NetProfile,
     Network,
     NetworkKey,
@@ -46,11 +47,16 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Who lives in one network: its endpoints, the addresses held, and the last address given."""
+    """Who lives in one network: its endpoints, the addresses held, and the last address given of each share of it."""
 
     endpoints: Mapping[EndpointId, Endpoint] = field(default_factory=dict)
     claims: Mapping[Address, AddressClaim] = field(default_factory=dict)
-    cursor: AllocationCursor | None = None
+    cursors: Mapping[GroupName | None, AllocationCursor] = field(default_factory=dict)
+
+    @property
+    def cursor(self) -> AllocationCursor | None:
+        """The last address given of what is in no pool."""
+        return self.cursors.get(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,9 @@ class _Draft:
         match record:
             case AllocationCursor():
                 before = self._populations.get(key, EMPTY)
-                self._populations[key] = replace(before, cursor=None if gone else record)
+                cursors = dict(before.cursors)
+                _put(cursors, record.group, record, gone=gone)
+                self._populations[key] = replace(before, cursors=cursors)
                 return set()
             case Endpoint():
                 _put(self._opened(key)[0], record.id, record, gone=gone)
@@ -204,8 +212,8 @@ class _Draft:
     def done(self, revision: int) -> World:
         """The world after all of it."""
         for key, (endpoints, claims) in self._open.items():
-            cursor = self._populations.get(key, EMPTY).cursor
-            self._populations[key] = Population(endpoints, claims, cursor)
+            cursors = self._populations.get(key, EMPTY).cursors
+            self._populations[key] = Population(endpoints, claims, cursors)
         populations = {key: each for key, each in self._populations.items() if each != EMPTY}
         return replace(
             self._world, revision=revision, settings=self._settings, populations=populations, **self._indexes

@@ -5,12 +5,12 @@ Sources: libnetwork docs/remote.md and docs/ipam.md; the order and quirks of cal
 
 from dataclasses import dataclass
 
-from isthmus.core.datapath import container_link_name
+from isthmus.core.datapath import Owner, container_link_name
 from isthmus.core.errors import ConflictError, EdgeError, InvalidError, NotFoundError
-from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NetworkKey, NodeName, is_unicast, mac_of
+from isthmus.core.model import Encap, Endpoint, EndpointId, Network, NodeName, is_unicast, mac_of
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.kernel_turns import KernelTurns
-from isthmus.netplugin.ledger import Ledger, network_of
+from isthmus.netplugin.ledger import Ledger, network_of, owned
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.wire import docker
@@ -35,12 +35,12 @@ class Driver:
         """Tell an engine which addresses a network of ours has."""
         if not request.name:
             raise InvalidError(MADE_BY_NETCTL)
-        key = request.network
-        network = network_of((await self.mirror.reached()).networks.get(key), key)
+        owner = request.owner
+        network = owned(await self.mirror.reached(), owner).network
         prefix = _prefix(network, is_v6=request.is_v6)
         if request.pool not in {None, prefix}:
-            raise ConflictError(f"network {key} has subnet {prefix}, not {request.pool}")
-        return docker.render_pool(docker.pool_id(key, prefix, request.group), prefix)
+            raise ConflictError(f"network {network.key} has subnet {prefix}, not {request.pool}")
+        return docker.render_pool(docker.pool_id(owner, prefix), prefix)
 
     async def release_pool(self, _request: docker.ReleasePool) -> bytes:
         """Nothing to give back: pools are networks, and networks are the operator's."""
@@ -48,18 +48,18 @@ class Driver:
 
     async def request_address(self, request: docker.RequestAddress) -> bytes:
         """Claim an address for an endpoint to come; a gateway is only confirmed, for it is claimed already."""
-        prefix, key = request.pool.prefix, request.pool.network
+        prefix, owner = request.pool.prefix, request.pool.owner
         if request.is_gateway:
             return docker.render_address(request.address or prefix.network_address, prefix)
         if request.address is not None:
-            await self.ledger.claim_wish(key, request.address)
+            await self.ledger.claim_wish(owner, request.address)
             return docker.render_address(request.address, prefix)
-        address = await self.ledger.claim_next(key, is_v6=prefix.version == 6)
+        address = await self.ledger.claim_next(owner, is_v6=prefix.version == 6)
         return docker.render_address(address, prefix)
 
     async def release_address(self, request: docker.ReleaseAddress) -> bytes:
         """Give an address up."""
-        await self.ledger.release(request.pool.network, request.address)
+        await self.ledger.release(request.pool.owner.network, request.address)
         return docker.OK
 
     async def create_network(self, request: docker.CreateNetwork) -> bytes:
@@ -73,27 +73,28 @@ class Driver:
         return docker.OK
 
     async def delete_network(self, request: docker.DeleteNetwork) -> bytes:
-        """Forget which network the id stood for."""
+        """Forget what the id stood for."""
         self.network_ids.forget(request.network_id)
         return docker.OK
 
     async def create_endpoint(self, request: docker.CreateEndpoint) -> bytes:
         """Commit the endpoint; the MAC follows from the address unless the operator chose one."""
-        key = await self._key(request.network_id)
+        owner = await self._owner(request.network_id)
         if request.mac is not None and not is_unicast(request.mac):
             raise InvalidError(f"MAC address {request.mac} is a group's or nobody's; a container needs one of its own")
         if request.address is None:
             raise InvalidError(f"endpoint {request.endpoint_id[:12]} has no IPv4 address")
-        network = network_of((await self.mirror.reached()).networks.get(key), key)
+        network = owned(await self.mirror.reached(), owner).network
         if network.encap is not Encap.VXLAN:
-            raise ConflictError(f"network {key} is a VLAN network; only VXLAN networks take containers so far")
+            raise ConflictError(f"network {network.key} is a VLAN network; only VXLAN networks take containers so far")
         endpoint = Endpoint(
             id=request.endpoint_id,
-            network=key,
+            network=network.key,
             node=self.node,
             mac=request.mac or mac_of(request.address),
             address=request.address,
             address_v6=request.address_v6,
+            group=owner.group,
         )
         await self.ledger.create(endpoint)
         return docker.render_endpoint(None if request.mac else endpoint.mac)
@@ -103,7 +104,7 @@ class Driver:
         endpoint = await self._endpoint(request.network_id, request.endpoint_id)
         key = endpoint.network
         value = {"tenant": str(key.tenant), "network": str(key.name), "node": str(endpoint.node)}
-        return docker.render_endpoint_info(value)
+        return docker.render_endpoint_info(value | ({"group": str(endpoint.group)} if endpoint.group else {}))
 
     async def join(self, request: docker.Join) -> bytes:
         """Name the sandbox, wait until the kernel has the leg, and hand its inner end to the engine."""
@@ -124,8 +125,8 @@ class Driver:
 
     async def delete_endpoint(self, request: docker.DeleteEndpoint) -> bytes:
         """Remove the endpoint; its address stays claimed until ReleaseAddress."""
-        key = await self._key(request.network_id)
-        endpoint = await self.ledger.find(key, request.endpoint_id)
+        owner = await self._owner(request.network_id)
+        endpoint = await self.ledger.find(owner.network, request.endpoint_id)
         if endpoint is not None:
             revision = await self.ledger.delete(endpoint)
             await self.kernel.applied(revision)
@@ -151,21 +152,21 @@ class Driver:
         return docker.OK
 
     async def _endpoint(self, network_id: docker.DockerNetworkId, endpoint_id: EndpointId) -> Endpoint:
-        key = await self._key(network_id)
-        endpoint = await self.ledger.find(key, endpoint_id)
+        owner = await self._owner(network_id)
+        endpoint = await self.ledger.find(owner.network, endpoint_id)
         if endpoint is None:
-            raise NotFoundError(f"endpoint {endpoint_id[:12]} of network {key} does not exist")
+            raise NotFoundError(f"endpoint {endpoint_id[:12]} of {owner.title} does not exist")
         return endpoint
 
-    async def _key(self, network_id: docker.DockerNetworkId) -> NetworkKey:
+    async def _owner(self, network_id: docker.DockerNetworkId) -> Owner:
         known = self.network_ids.get(network_id)
         if known is not None:
             return known
         found = await self.engine.network_by_id(network_id)
         if found is None:
             raise NotFoundError(f"Docker network {network_id[:12]} is not one of ours")
-        self.network_ids.learn(network_id, found.key)
-        return found.key
+        self.network_ids.learn(network_id, found.owner)
+        return found.owner
 
     async def _container(self, network_id: docker.DockerNetworkId, endpoint_id: EndpointId) -> str:
         """Whose the endpoint is; empty where the engine does not say: the census asks again."""

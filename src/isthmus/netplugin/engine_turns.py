@@ -69,7 +69,7 @@ class EngineTurns:
 
     @property
     def problems(self) -> dict[str, str]:
-        """Per network, why it is not there or not as wanted."""
+        """By the title of a network or a group, why it is not there or not as wanted."""
         return self._problems
 
     def notice(self, evolution: Evolution) -> None:
@@ -118,7 +118,7 @@ class EngineTurns:
     async def _turn(self, world: World) -> None:
         wanted = desired_docker_networks(world)
         present = await self._engine.networks()
-        self._network_ids.replace({network_id: network.key for network_id, network in present})
+        self._network_ids.replace({network_id: network.owner for network_id, network in present})
         problems: dict[str, str] = {}
         kept: set[DockerNetwork] = set()
         for network_id, network in present:
@@ -136,10 +136,10 @@ class EngineTurns:
             try:
                 await self._engine.remove_network(network_id)
             except EngineRefusedError as error:
-                problems[f"network {network.key}"] = f"Docker does not remove {network.name}: {error.reason}"
+                problems[network.title] = f"Docker does not remove {network.name}: {error.reason}"
                 await asyncio.sleep(pause_s)
             else:
-                problems.pop(f"network {network.key}", None)
+                problems.pop(network.title, None)
                 self._log.info("removed a Docker network", network=network.name)
                 return
 
@@ -149,7 +149,7 @@ class EngineTurns:
         except EngineRefusedError as error:
             other = await self._engine.foreign_network(network.name)
             reason = f"the name is used by another driver, {other}" if other else error.reason
-            problems.setdefault(f"network {network.key}", f"Docker refuses {network.name}: {reason}")
+            problems.setdefault(network.title, f"Docker refuses {network.name}: {reason}")
             return
-        self._network_ids.learn(network_id, network.key)
+        self._network_ids.learn(network_id, network.owner)
         self._log.info("created a Docker network", network=network.name)

@@ -8,11 +8,12 @@ still believe to hold it, and each act may be repeated.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from isthmus.core import ipam
+from isthmus.core.datapath import Owner
 from isthmus.core.errors import ConflictError, ExhaustedError, NotFoundError
 from isthmus.core.model import (
     Address,
@@ -20,14 +21,16 @@ from isthmus.core.model import (
     AllocationCursor,
     ClaimPurpose,
     Endpoint,
+    EndpointGroup,
     EndpointId,
+    GroupKey,
     Network,
     NetworkKey,
     NodeName,
     Record,
 )
 from isthmus.core.world import Change, World, evolve
-from isthmus.edge.store import Delete, Guard, Op, Put, Snapshot, Store, Unchanged
+from isthmus.edge.store import Delete, Guard, Op, Put, RangeUnchanged, Snapshot, Store, Unchanged
 from isthmus.netplugin.mirror import Mirror
 from isthmus.wire import keys
 
@@ -51,6 +54,23 @@ class _Page:
         return Unchanged(key, next(found, 0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """An address that was free in `world`; `is_wished` where the operator chose it."""
+
+    address: Address
+    world: World
+    is_wished: bool = False
+
+
+class _UnclaimedError(Exception):
+    """An endpoint's address is not claimed any more: it was collected before the engine came to use it."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(str(address))
+        self.address = address
+
+
 _Decision = tuple[list[Guard], list[Op]]
 _NOTHING: _Decision = ([], [])
 
@@ -64,54 +84,50 @@ class Ledger:
         self._node = node
         self._turns: defaultdict[NetworkKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def claim_next(self, key: NetworkKey, *, is_v6: bool = False) -> Address:
+    async def claim_next(self, owner: Owner, *, is_v6: bool = False) -> Address:
         """Claim the next free address of a network, counting up from the last one given in the cluster.
 
+        A group's comes from its pool where it has one.
+
         Raises:
-            NotFoundError: there is no such network.
+            NotFoundError: there is no such network, or no such group.
             ExhaustedError: every address is held.
         """
-        async with self._turns[key]:  # one search at a time; other hosts are told apart by the transaction
-            world = await self._mirror.reached()
-            for _ in range(_ATTEMPTS):
-                address = await self._search(world, key, is_v6=is_v6)
-                page = await self._read(keys.network_key(key), keys.cursor_key(key), _claim_key(key, address))
-                revision = await self._commit_claim(page, key, address, is_wished=False)
-                if revision is not None:
-                    await self._mirror.reached(revision)
-                    return address
-                world = await self._mirror.reached(page.snapshot.mod_revision)
-        raise ConflictError(f"network {key}: {_ATTEMPTS} addresses in a row were taken by other hosts; try again")
+        async with self._turns[owner.network]:  # one search at a time; other hosts are told apart by the transaction
+            address, revision = await self._claim(owner, lambda world: self._search(world, owner, is_v6=is_v6))
+            await self._mirror.reached(revision)
+            return address
 
-    async def claim_wish(self, key: NetworkKey, address: Address) -> None:
+    async def claim_wish(self, owner: Owner, address: Address) -> None:
         """Claim one address that the operator asked for.
 
         Raises:
-            ConflictError: it is held, or it is not the network's to give.
+            NotFoundError: there is no such network, or no such group.
+            InvalidError: it is not the network's to give, or not in the group's pool.
+            ConflictError: it is held, or in the pool of another group.
         """
-        world = await self._mirror.reached()
-        network = network_of(world.networks.get(key), key)
-        ipam.check_wish(ipam.share_of(network, world.groups_in(key)), address, ())
-        page = await self._read(keys.network_key(key), keys.cursor_key(key), _claim_key(key, address))
-        holder = page.record(_claim_key(key, address))
-        if isinstance(holder, AddressClaim):
-            raise ConflictError(f"address {address} of network {key} is in use by {self._describe(holder)}")
-        if await self._commit_claim(page, key, address, is_wished=True) is None:
-            raise ConflictError(f"address {address} of network {key} was taken a moment ago")
+        await self._claim(owner, lambda world: self._check(world, owner, address))
 
     async def release(self, key: NetworkKey, address: Address) -> None:
         """Give up an address, unless an endpoint or another node holds it by now."""
-        place = _claim_key(key, address)
+        place = keys.address_key(key, address)
         await self._swap([place], lambda page: self._release(page, place))
 
     async def create(self, endpoint: Endpoint) -> None:
         """Commit an endpoint and bind its addresses to it, all or nothing.
 
         Raises:
-            NotFoundError: the network has gone.
+            NotFoundError: the network or the group has gone.
             ConflictError: an address is another's, or the endpoint exists with others.
         """
-        await self._swap(_places(endpoint), lambda page: self._create(page, endpoint))
+        for _ in range(_ATTEMPTS):
+            try:
+                await self._swap(_places(endpoint), lambda page: self._create(page, endpoint))
+            except _UnclaimedError as lost:
+                await self.claim_wish(Owner(endpoint.network, endpoint.group), lost.address)
+            else:
+                return
+        raise ConflictError(f"the addresses of endpoint {endpoint.id[:12]} were released while it was made; try again")
 
     async def join(self, endpoint: Endpoint, container: str, sandbox: str) -> int:
         """Say in which sandbox the endpoint is, and whose it is; returns the revision from which on it is so."""
@@ -136,16 +152,39 @@ class Ledger:
         found = (await self._read(place)).record(place)
         return found if isinstance(found, Endpoint) else None
 
-    async def _search(self, world: World, key: NetworkKey, *, is_v6: bool) -> Address:
-        """The next free address. The mirror may not know yet of one just freed, so a full network is read again."""
-        try:
-            return _next(world, key, is_v6=is_v6)
-        except ExhaustedError:
-            return _next(await self._now(key), key, is_v6=is_v6)
+    async def _claim(self, owner: Owner, choose: Callable[[World], Awaitable[_Choice]]) -> tuple[Address, int]:
+        """Claim what `choose` finds, again while what it looked at has changed; the address and the revision."""
+        world = await self._mirror.reached()
+        for _ in range(_ATTEMPTS):
+            choice = await choose(world)
+            revision = await self._commit_claim(owner, choice)
+            if revision is not None:
+                return choice.address, revision
+            seen = await self._store.read(keys=_claim_places(owner, choice.address), prefixes=[_groups_of(owner)])
+            world = await self._mirror.reached(seen.mod_revision)
+        raise ConflictError(f"{owner.title}: {_ATTEMPTS} addresses in a row were taken by other hosts; try again")
 
-    async def _now(self, key: NetworkKey) -> World:
-        """One network and its addresses, as etcd has them now."""
-        snapshot = await self._store.read(keys=[keys.network_key(key)], prefixes=[keys.addresses_of(key)])
+    async def _search(self, world: World, owner: Owner, *, is_v6: bool) -> _Choice:
+        """The next free address. The mirror may not know yet of one just freed, so a full share is read again."""
+        try:
+            return _next(world, owner, is_v6=is_v6)
+        except ExhaustedError:
+            return _next(await self._now(owner), owner, is_v6=is_v6)
+
+    async def _check(self, world: World, owner: Owner, address: Address) -> _Choice:
+        """A wish that the owner may have, unless somebody holds it."""
+        ipam.check_wish(owned(world, owner), address, ())
+        place = keys.address_key(owner.network, address)
+        holder = (await self._read(place)).record(place)
+        if isinstance(holder, AddressClaim):
+            raise ConflictError(f"address {address} of network {owner.network} is in use by {self._describe(holder)}")
+        return _Choice(address, world, is_wished=True)
+
+    async def _now(self, owner: Owner) -> World:
+        """One network, its addresses and its tenant's groups, as etcd has them now."""
+        key = owner.network
+        prefixes = [keys.addresses_of(key), _groups_of(owner)]
+        snapshot = await self._store.read(keys=[keys.network_key(key)], prefixes=prefixes)
         records = (keys.parse(item.key, item.value) for item in snapshot.items)
         changes = [Change(record) for record in records if record is not None]
         return evolve(World(), changes, snapshot.revision).world
@@ -167,16 +206,22 @@ class Ledger:
 
         return await self._swap([place], decide)
 
-    async def _commit_claim(self, page: _Page, key: NetworkKey, address: Address, *, is_wished: bool) -> int | None:
-        network_of(page.record(keys.network_key(key)), key)
+    async def _commit_claim(self, owner: Owner, choice: _Choice) -> int | None:
+        """Claim it; None where it is not free, or where network and pools are not those that it was chosen from."""
+        key, address, world = owner.network, choice.address, choice.world
+        page, share = await self._read(*_claim_places(owner, address)), owned(world, owner)
+        if _holdings(page, owner) != (share.network, share.group):
+            return None
         ops: list[Op] = [_put(AddressClaim(key, address, ClaimPurpose.LEASE, self._node))]
-        if not is_wished:
-            ops.append(_put(_advance(page.record(keys.cursor_key(key)), key, address)))
-        free = Unchanged(_claim_key(key, address), 0)
-        return await self._store.commit([page.unchanged(keys.network_key(key)), free], ops)
+        if not choice.is_wished:
+            cursor = AllocationCursor(key, group=share.cursor_group(is_v6=address.version == 6))
+            ops.append(_put(_advance(page.record(keys.key_of(cursor)), cursor, address)))
+        guards = [page.unchanged(place) for place in _owner_places(owner)]
+        others = RangeUnchanged(_groups_of(owner), world.revision)  # a pool made meanwhile may hold the address
+        return await self._store.commit([*guards, Unchanged(keys.address_key(key, address), 0), others], ops)
 
     def _create(self, page: _Page, endpoint: Endpoint) -> _Decision:
-        network_of(page.record(keys.network_key(endpoint.network)), endpoint.network)
+        _holdings(page, Owner(endpoint.network, endpoint.group))
         existing = page.record(keys.key_of(endpoint))
         if isinstance(existing, Endpoint):
             if (existing.addresses, existing.node) == (endpoint.addresses, endpoint.node):
@@ -187,9 +232,11 @@ class Ledger:
         return [page.unchanged(place) for place in places], [_put(endpoint), *map(_put, claims)]
 
     def _bound(self, page: _Page, endpoint: Endpoint, address: Address) -> AddressClaim:
-        place = _claim_key(endpoint.network, address)
+        place = keys.address_key(endpoint.network, address)
         claim = page.record(place)
-        if isinstance(claim, AddressClaim) and (claim.node != self._node or claim.endpoint is not None):
+        if not isinstance(claim, AddressClaim):
+            raise _UnclaimedError(address)
+        if claim.node != self._node or claim.endpoint is not None:
             user = self._describe(claim)
             raise ConflictError(f"address {address} of network {endpoint.network} is in use by {user}")
         return AddressClaim(endpoint.network, address, ClaimPurpose.LEASE, self._node, endpoint.id)
@@ -200,7 +247,7 @@ class Ledger:
         if page.record(keys.key_of(endpoint)) is not None:
             ops.append(Delete(keys.key_of(endpoint)))
         for address in endpoint.addresses:
-            place = _claim_key(endpoint.network, address)
+            place = keys.address_key(endpoint.network, address)
             claim = page.record(place)
             if isinstance(claim, AddressClaim) and claim.endpoint == endpoint.id:
                 guards.append(page.unchanged(place))
@@ -215,6 +262,8 @@ class Ledger:
     def _describe(self, claim: AddressClaim) -> str:
         if claim.purpose is ClaimPurpose.GATEWAY:
             return "the network's gateway"
+        if claim.purpose is ClaimPurpose.SERVICE:
+            return f"service {claim.network.tenant}:{claim.service}"
         endpoints = self._mirror.world.population(claim.network).endpoints
         holder = endpoints.get(claim.endpoint) if claim.endpoint else None
         container = f"container {holder.container}" if holder and holder.container else "a container"
@@ -232,26 +281,72 @@ def network_of(record: Record | None, key: NetworkKey) -> Network:
     return record
 
 
-def _next(world: World, key: NetworkKey, *, is_v6: bool) -> Address:
-    network, population = network_of(world.networks.get(key), key), world.population(key)
-    share = ipam.share_of(network, world.groups_in(key))
-    return ipam.next_free(share, population.claims, population.cursor, is_v6=is_v6)
+def group_of(record: Record | None, owner: Owner) -> EndpointGroup:
+    """The group itself.
+
+    Raises:
+        NotFoundError: there is none of that name in that network.
+    """
+    if not isinstance(record, EndpointGroup) or record.network_key != owner.network:
+        raise NotFoundError(f"{owner.title} does not exist in network {owner.network}; 'netctl group ls -a' lists all")
+    return record
 
 
-def _advance(before: Record | None, key: NetworkKey, address: Address) -> AllocationCursor:
-    cursor = before if isinstance(before, AllocationCursor) else AllocationCursor(key)
+def _holdings(page: _Page, owner: Owner) -> tuple[Network, EndpointGroup | None]:
+    """The network and the group as they were read.
+
+    Raises:
+        NotFoundError: one of them is not there.
+    """
+    network = network_of(page.record(keys.network_key(owner.network)), owner.network)
+    if not isinstance(owner.key, GroupKey):
+        return network, None
+    return network, group_of(page.record(keys.group_key(owner.key)), owner)
+
+
+def owned(world: World, owner: Owner) -> ipam.Share:
+    """The network and the group that a Docker network stands for, and which addresses are theirs.
+
+    Raises:
+        NotFoundError: one of them is not there.
+    """
+    network = network_of(world.networks.get(owner.network), owner.network)
+    if isinstance(owner.key, GroupKey):
+        group_of(world.groups.get(owner.key), owner)
+    return ipam.share_of(network, world.groups_in(owner.network), owner.group)
+
+
+def _next(world: World, owner: Owner, *, is_v6: bool) -> _Choice:
+    share, population = owned(world, owner), world.population(owner.network)
+    cursor = population.cursors.get(share.cursor_group(is_v6=is_v6))
+    return _Choice(ipam.next_free(share, population.claims, cursor, is_v6=is_v6), world)
+
+
+def _advance(before: Record | None, fresh: AllocationCursor, address: Address) -> AllocationCursor:
+    cursor = before if isinstance(before, AllocationCursor) else fresh
     if isinstance(address, IPv4Address):
         return replace(cursor, last=address)
     return replace(cursor, last_v6=address)
 
 
-def _claim_key(key: NetworkKey, address: Address) -> str:
-    return keys.addresses_of(key) + str(address)
+def _groups_of(owner: Owner) -> str:
+    return keys.scoped(keys.GROUPS, owner.network.tenant)
+
+
+def _owner_places(owner: Owner) -> list[str]:
+    """Where the network stands, and the group."""
+    network = keys.network_key(owner.network)
+    return [network, keys.group_key(owner.key)] if isinstance(owner.key, GroupKey) else [network]
+
+
+def _claim_places(owner: Owner, address: Address) -> list[str]:
+    cursors = {keys.cursor_key(owner.network, group) for group in (None, owner.group)}
+    return [*_owner_places(owner), *cursors, keys.address_key(owner.network, address)]
 
 
 def _places(endpoint: Endpoint) -> list[str]:
-    claims = [_claim_key(endpoint.network, address) for address in endpoint.addresses]
-    return [keys.network_key(endpoint.network), keys.key_of(endpoint), *claims]
+    claims = [keys.address_key(endpoint.network, address) for address in endpoint.addresses]
+    return [*_owner_places(Owner(endpoint.network, endpoint.group)), keys.key_of(endpoint), *claims]
 
 
 def _put(record: Record) -> Put:

@@ -1,4 +1,4 @@
-"""Which network an engine's network id stands for: a file beside the engine's own, for neither knows without the other.
+"""Which network or group an engine's network id stands for: a file, for neither the engine nor we could say alone.
 
 An engine that starts with containers to restart calls before it answers, and its calls name a network by nothing but
 its id. So an agent that came up with the host could not ask.
@@ -10,35 +10,39 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from isthmus.core.model import NetworkKey, NetworkName, TenantName
+from isthmus.core.datapath import Owner
+from isthmus.core.model import GroupName, NetworkKey, NetworkName, TenantName
 from isthmus.wire.docker import DockerNetworkId
 
 
 class NetworkIds:
-    """{Docker's network id: network}, kept on disk. Ids are random: one that is gone does no harm."""
+    """{Docker's network id: network or group}, kept on disk. Ids are random: one that is gone does no harm.
+
+    The file's values are `[tenant, network]`, or `[tenant, network, group]`.
+    """
 
     def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
         self._path = path
         self._log = log
-        self._keys = self._load()
+        self._owners = self._load()
 
-    def get(self, network_id: DockerNetworkId) -> NetworkKey | None:
-        """The network behind an id; None where it has to be asked for."""
-        return self._keys.get(network_id)
+    def get(self, network_id: DockerNetworkId) -> Owner | None:
+        """What an id stands for; None where it has to be asked for."""
+        return self._owners.get(network_id)
 
-    def learn(self, network_id: DockerNetworkId, key: NetworkKey) -> None:
+    def learn(self, network_id: DockerNetworkId, owner: Owner) -> None:
         """Remember one."""
-        self.replace({**self._keys, network_id: key})
+        self.replace({**self._owners, network_id: owner})
 
     def forget(self, network_id: DockerNetworkId) -> None:
         """Drop one; dropping what is not known succeeds."""
-        self.replace({known: key for known, key in self._keys.items() if known != network_id})
+        self.replace({known: owner for known, owner in self._owners.items() if known != network_id})
 
-    def replace(self, keys: Mapping[DockerNetworkId, NetworkKey]) -> None:
+    def replace(self, owners: Mapping[DockerNetworkId, Owner]) -> None:
         """Remember exactly these."""
-        if keys == self._keys:
+        if owners == self._owners:
             return
-        self._keys = dict(keys)
+        self._owners = dict(owners)
         try:
             self._save()
         except OSError as error:
@@ -47,18 +51,24 @@ class NetworkIds:
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({known: [key.tenant, key.name] for known, key in self._keys.items()}))
+        draft.write_text(json.dumps({known: _render(owner) for known, owner in self._owners.items()}))
         draft.replace(self._path)  # whole or not at all
 
-    def _load(self) -> dict[DockerNetworkId, NetworkKey]:
+    def _load(self) -> dict[DockerNetworkId, Owner]:
         try:
             kept = json.loads(self._path.read_text())
-            return {
-                DockerNetworkId(known): NetworkKey(TenantName(tenant), NetworkName(name))
-                for known, (tenant, name) in kept.items()
-            }
+            return {DockerNetworkId(known): _parse(*names) for known, names in kept.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError, TypeError) as error:
             self._log.warning("the engine's network ids cannot be read", path=str(self._path), reason=str(error))
             return {}
+
+
+def _render(owner: Owner) -> list[str]:
+    names = [owner.network.tenant, owner.network.name]
+    return [*names, owner.group] if owner.group else [*names]
+
+
+def _parse(tenant: str, name: str, group: str | None = None) -> Owner:
+    return Owner(NetworkKey(TenantName(tenant), NetworkName(name)), GroupName(group) if group else None)

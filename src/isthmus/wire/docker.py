@@ -15,6 +15,7 @@ from typing import Annotated, NewType, TypeVar
 
 from pydantic import AliasPath, BeforeValidator, Field, TypeAdapter, ValidationError
 
+from isthmus.core.datapath import Owner
 from isthmus.core.errors import InvalidError
 from isthmus.core.model import (
     DEFAULT_TENANT,
@@ -57,15 +58,14 @@ OK = b"{}"
 class Pool:
     """One address family of a network, or of a group of it, as an engine knows it."""
 
-    network: NetworkKey
+    owner: Owner
     prefix: Prefix
-    group: GroupName | None = None
 
 
-def pool_id(network: NetworkKey, prefix: Prefix, group: GroupName | None = None) -> str:
+def pool_id(owner: Owner, prefix: Prefix) -> str:
     """The id we give a pool: `tenant/network|10.1.2.0/24`, or `tenant/network/group|...`."""
-    owner = (network.tenant, network.name) if group is None else (network.tenant, network.name, group)
-    return f"{'/'.join(owner)}|{prefix}"
+    names = (owner.network.tenant, owner.network.name, *([owner.group] if owner.group else []))
+    return f"{'/'.join(names)}|{prefix}"
 
 
 def parse_pool_id(text: str) -> Pool:
@@ -81,7 +81,7 @@ def parse_pool_id(text: str) -> Pool:
     group = GroupName(names[2]) if len(names) == 3 else None
     key = NetworkKey(TenantName(names[0]), NetworkName(names[1]))
     try:
-        return Pool(key, ip_network(prefix), group)
+        return Pool(Owner(key, group), ip_network(prefix))
     except ValueError as error:
         raise InvalidError(f"pool id {text!r}: {error}") from error
 
@@ -274,9 +274,9 @@ class RequestPool:
     is_v6: Annotated[bool, Field(validation_alias="V6")] = False
 
     @property
-    def network(self) -> NetworkKey:
+    def owner(self) -> Owner:
         """Whose pool is asked for."""
-        return NetworkKey(self.tenant, self.name)
+        return Owner(NetworkKey(self.tenant, self.name), self.group)
 
 
 @dataclass(frozen=True, slots=True)

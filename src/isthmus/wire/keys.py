@@ -24,6 +24,7 @@ from isthmus.core.model import (
     GroupId,
     GroupIdOwner,
     GroupKey,
+    GroupName,
     NetProfile,
     Network,
     NetworkKey,
@@ -159,9 +160,9 @@ def address_key(key: NetworkKey, address: Address) -> str:
     return addresses_of(key) + str(address)
 
 
-def cursor_key(key: NetworkKey) -> str:
-    """The key of a network's allocation cursor; the word cannot be an address."""
-    return addresses_of(key) + "last"
+def cursor_key(key: NetworkKey, group: GroupName | None = None) -> str:
+    """The key of a network's allocation cursor, or of a group's with a pool; the word cannot be an address."""
+    return addresses_of(key) + ("last" if group is None else f"last/{group}")
 
 
 def node_key(name: NodeName) -> str:
@@ -213,7 +214,7 @@ _KEY_OF: dict[type, Callable[[Any], str]] = {
     Bgp: lambda record: bgp_key(record.node),
     Endpoint: lambda record: endpoints_of(record.network) + record.id,
     AddressClaim: lambda record: address_key(record.network, record.address),
-    AllocationCursor: lambda record: cursor_key(record.network),
+    AllocationCursor: lambda record: cursor_key(record.network, record.group),
     Node: lambda record: node_key(record.name),
     NodeLease: lambda record: lease_key(record.name),
 }
@@ -244,6 +245,7 @@ _ROWS = (
     _Row("endpoint/", 3, Endpoint),
     _Row("address/", 3, AllocationCursor, lambda rest: rest.endswith("/last")),
     _Row("address/", 3, AddressClaim),
+    _Row("address/", 4, AllocationCursor, lambda rest: rest.split("/")[2] == "last"),
     _Row("node/", 1, Node),
     _Row("node/", 2, NodeLease, lambda rest: rest.endswith("/lease")),
 )

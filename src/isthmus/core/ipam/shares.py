@@ -80,6 +80,10 @@ class Share:
         """The pool that it is; None: it is what no pool holds."""
         return _pool(self.group, is_v6=is_v6)
 
+    def cursor_group(self, *, is_v6: bool) -> GroupName | None:
+        """Whose `AllocationCursor` says what was given last: a pool has one of its own; None: the network's."""
+        return None if self.group is None or self.pool(is_v6=is_v6) is None else self.group.key.name
+
     def runs(self, *, is_v6: bool) -> tuple[Run, ...]:
         """Its numbers."""
         whole, pool = usable(self.network, is_v6=is_v6), self.pool(is_v6=is_v6)

@@ -63,11 +63,15 @@ class AddressClaim:
 
 @dataclass(frozen=True, slots=True)
 class AllocationCursor:
-    """The last addresses given in a network: the next search starts above, so a freed one rests longest."""
+    """The last addresses given of one share of a network: the next search starts above, so a freed one rests longest.
+
+    The share is that of `group`, which has a pool, or of all others where it is None.
+    """
 
     network: NetworkKey
     last: IPv4Address | None = None
     last_v6: IPv6Address | None = None
+    group: GroupName | None = None
 
 
 class EngineState(StrEnum):
