@@ -1,7 +1,7 @@
 """Keeps a name service in every sandbox of this node: it answers what its tenants' containers are called."""
 
 import asyncio
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,32 +9,43 @@ from structlog.typing import FilteringBoundLogger
 
 from isthmus.core.desired import desired_sandboxes
 from isthmus.core.errors import EdgeError
-from isthmus.core.model import Address, NetworkKey, NodeName
-from isthmus.core.names import NameIndex, addresses_of_name, index_names, name_of_address
+from isthmus.core.model import Address, NetworkKey, NodeName, TenantName
+from isthmus.core.names import (
+    NetworkNames,
+    Scope,
+    TenantNames,
+    addresses_of_name,
+    index_network,
+    index_tenants,
+    name_of_address,
+)
 from isthmus.core.world import Evolution, World
 from isthmus.edge.sandbox import NameService
 
 _T = TypeVar("_T")
-_C = TypeVar("_C", bound=Sized)
 _RETRY_S = 1.0
 
 
 class NameBook:
-    """The names of every network, and which networks each sandbox of this node is in."""
+    """The names of every network and tenant, and which networks each sandbox of this node is in."""
 
     def __init__(self, node: NodeName) -> None:
         self._node = node
         self._world = World()
-        self._indexes: dict[NetworkKey, NameIndex] = {}
+        self._networks: dict[NetworkKey, NetworkNames] = {}
+        self._tenants: dict[TenantName, TenantNames] = {}
         self._sandboxes: dict[NetworkKey, frozenset[str]] = {}
 
     def learn(self, evolution: Evolution) -> None:
-        """Take over a later world; only the networks that it touched are read again."""
-        self._world = evolution.world
+        """Take over a later world; only what it touched is read again."""
+        before, self._world = self._world, evolution.world
+        if before.groups is not self._world.groups or before.services is not self._world.services:
+            self._tenants = index_tenants(self._world)
         for key in evolution.networks:
-            population = evolution.world.population(key)
-            _keep(self._indexes, key, index_names(population))
-            _keep(self._sandboxes, key, desired_sandboxes(population, self._node))
+            population = self._world.population(key)
+            _keep(self._networks, key, index_network(population), is_kept=bool(population.endpoints))
+            sandboxes = desired_sandboxes(population, self._node)
+            _keep(self._sandboxes, key, sandboxes, is_kept=bool(sandboxes))
 
     @property
     def sandboxes(self) -> frozenset[str]:
@@ -42,12 +53,14 @@ class NameBook:
         return frozenset().union(*self._sandboxes.values())
 
     def addresses(self, sandbox: str, name: str) -> tuple[Address, ...] | None:
-        """What `name` means in a sandbox; None: it is not one of its tenants' containers."""
+        """What `name` means in a sandbox; None: it is no name of its tenants."""
         attached = self._attached(sandbox)
-        return addresses_of_name(name, self._visible(self._indexes, attached), attached)
+        tenants = {key.tenant for key in attached} & self._tenants.keys()
+        own = tuple(self._tenants[tenant] for tenant in sorted(tenants))
+        return addresses_of_name(name, Scope(own, self._visible(self._networks, attached), attached))
 
     def name(self, sandbox: str, address: Address) -> str | None:
-        """The container that holds `address`, as a sandbox sees it: its own networks first."""
+        """The container or service that holds `address`, as a sandbox sees it: its own networks first."""
         attached = self._attached(sandbox)
         visible = self._visible(self._world.populations, attached)
         nearest_first = sorted(visible, key=lambda key: (key not in attached, key))
@@ -62,8 +75,8 @@ class NameBook:
         return {key: value for key, value in by_key.items() if key.tenant in tenants}
 
 
-def _keep(index: dict[NetworkKey, _C], key: NetworkKey, value: _C) -> None:
-    if value:
+def _keep(index: dict[NetworkKey, _T], key: NetworkKey, value: _T, *, is_kept: bool) -> None:
+    if is_kept:
         index[key] = value
     else:
         index.pop(key, None)
@@ -77,11 +90,11 @@ class SandboxNames:
         self._sandbox = sandbox
 
     def addresses(self, name: str) -> tuple[Address, ...] | None:
-        """The addresses of a container."""
+        """The addresses of a service, a group or a container."""
         return self._book.addresses(self._sandbox, name)
 
     def name(self, address: Address) -> str | None:
-        """The container that holds an address."""
+        """The container or the service that holds an address."""
         return self._book.name(self._sandbox, address)
 
 
