@@ -100,6 +100,21 @@ def create_net(lab: RunningLab, name: str = NET, subnet: str = SUBNET, *options:
     lab.node("node1").output(["netctl", "net", "create", *options, f"--subnet={subnet}", name])
 
 
+def rest(node: RunningNode, method: str, route: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
+    """Ask netmaster from a node; return the status and the answer's text."""
+    line = ["curl", "-s", "-X", method, "-w", "\n%{http_code}", f"http://netmaster:9999/api/v1/{route}/"]
+    content = ["-H", "Content-Type: application/json", "-d", json.dumps(body)] if body is not None else []
+    answer, _, status = node.output([*line, *content]).rpartition("\n")
+    return int(status), answer
+
+
+def create_group(lab: RunningLab, name: str, network: str = NET, *, tenant: str = "default", **fields: str) -> None:
+    """Create a group from the first node; `fields` are the REST object's, as ipPool="A.B.C.D-E.F.G.H"."""
+    body = {"tenantName": tenant, "groupName": name, "networkName": network, **fields}
+    status, answer = rest(lab.node("node1"), "POST", f"endpointGroups/{tenant}:{name}", body)
+    assert status in {200, 201}, answer
+
+
 def networks(node: RunningNode) -> dict[str, str]:
     """The engine's networks: {name: driver}."""
     listed = node.output(["docker", "network", "ls", "--format", "{{.Name}} {{.Driver}}"])
@@ -172,7 +187,7 @@ def capturing(container: Container, what: str) -> Iterator[list[str]]:
 
 
 def clean(lab: RunningLab) -> None:
-    """Remove all containers, networks and tenants of the tests, as an operator would."""
+    """Remove all containers, groups, networks and tenants of the tests, as an operator would."""
 
     def empty(node: RunningNode) -> Callable[[], object]:
         return lambda: node.output("docker ps -aq | xargs -r docker rm -f")
@@ -180,6 +195,9 @@ def clean(lab: RunningLab) -> None:
     at_once([empty(node) for node in lab.nodes])
     first = lab.node("node1")
     assert eventually(20, lambda: not held(first)), held(first)
+    for key in records(first, "group"):
+        status, answer = rest(first, "DELETE", f"endpointGroups/{key.replace('/', ':')}")
+        assert status == 200, answer
     for key in records(first, "network"):
         tenant, name = key.split("/")
         first.output(["netctl", "net", "rm", "-t", tenant, name])

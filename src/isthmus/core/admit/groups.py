@@ -7,6 +7,7 @@ from isthmus.core.admit.decision import Decision, counted, found, settled, tenan
 from isthmus.core.errors import ConflictError, ExhaustedError
 from isthmus.core.ipam import check_pool
 from isthmus.core.model import (
+    AllocationCursor,
     EndpointGroup,
     GroupId,
     GroupIdOwner,
@@ -82,7 +83,8 @@ def admit_group_removal(key: GroupKey, world: World) -> Decision[EndpointGroup]:
     users = users_text(each for each in endpoints if each.group == key.name)
     if users:
         raise ConflictError(f"endpoint group {key} is in use by {users}")
-    return Decision(group, remove=(group, GroupIdOwner(group.id, key)))
+    cursor = AllocationCursor(group.network_key, group=key.name)
+    return Decision(group, remove=(group, GroupIdOwner(group.id, key), cursor))
 
 
 def references(request: GroupRequest) -> Iterator[PolicyKey | ProfileKey]:
