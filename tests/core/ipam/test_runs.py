@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.core.ipam.runs import Run, after, merged, size, within, without
@@ -15,6 +15,7 @@ def numbers(runs: tuple[Run, ...] | list[Run]) -> set[int]:
     return {number for first, last in runs for number in range(first, last + 1)}
 
 
+@settings(max_examples=50)
 @given(many, many, pairs, st.none() | st.integers(0, 30))
 def test_runs_are_sets_of_numbers(some: list[Run], others: list[Run], limits: Run, last: int | None) -> None:
     runs = merged(some)
