@@ -162,7 +162,7 @@ class Ledger:
                 return choice.address, revision
             seen = await self._store.read(keys=_claim_places(owner, choice.address), prefixes=[_groups_of(owner)])
             world = await self._mirror.reached(seen.mod_revision)
-        raise ConflictError(f"{owner.title}: {_ATTEMPTS} addresses in a row were taken by other hosts; try again")
+        raise ConflictError(f"{owner.title}: other writes came first {_ATTEMPTS} times; try again")
 
     async def _search(self, world: World, owner: Owner, *, is_v6: bool) -> _Choice:
         """The next free address. The mirror may not know yet of one just freed, so a full share is read again."""
