@@ -193,6 +193,7 @@ def test_it_starts_without_the_heavy_libraries() -> None:
     probe = "import sys, isthmus.netctl.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {
+        "isthmus.netctl.networks",
         "pydantic",
         "http.client",
         "dataclasses",

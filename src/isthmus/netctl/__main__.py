@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from isthmus import __version__
 from isthmus.core.errors import InvalidError
-from isthmus.netctl import networks, tenants, version
+from isthmus.netctl import version
 from isthmus.netctl.client import DEFAULT_MASTER, BadMasterError, Client, RefusedError, UnreachableError
 from isthmus.netctl.command import Call, Command, FailedError, UsageError
 from isthmus.netctl.output import complain
@@ -25,7 +25,11 @@ ROOT = Command(
         HELP,
         Flag(("version", "v"), "Show this program's version", Kind.SWITCH),
     ),
-    subcommands=(networks.COMMAND, tenants.COMMAND, version.COMMAND),
+    parts=(
+        Command(("network", "net"), "Networks: subnets and the tags they travel under", source="networks:COMMANDS"),
+        Command(("tenant",), "Tenants: spaces of names and addresses", source="tenants:COMMANDS"),
+        version.COMMAND,
+    ),
 )
 
 

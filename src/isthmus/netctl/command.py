@@ -1,6 +1,7 @@
 """What a command is, and how it ends when it cannot go on."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import NamedTuple
 
 from isthmus.netctl.client import Client
@@ -12,7 +13,7 @@ class UsageError(Exception):
 
 
 class FailedError(Exception):
-    """The command could not be done. `exit_code` is 2 where the version cannot be asked for, else 3."""
+    """The command could not be done. `exit_code` is 1 where its options contradict each other, else 2 or 3."""
 
     def __init__(self, text: str, exit_code: int = 3) -> None:
         super().__init__(text)
@@ -30,16 +31,24 @@ class Call(NamedTuple):
         """The tenant that the command is about."""
         return self.parsed.text("tenant")
 
+    def arguments(self, count: int, missing: str) -> tuple[str, ...]:
+        """The positional words.
+
+        Raises:
+            UsageError: there are less than `count` (`missing` says so), or more.
+        """
+        words = self.parsed.positionals
+        if len(words) == count:
+            return words
+        raise UsageError("More arguments than required" if len(words) > count else missing)
+
     def only_argument(self, missing: str) -> str:
         """The one positional word.
 
         Raises:
-            UsageError: there is none (`missing` says so), or more than one.
+            UsageError: as `arguments`.
         """
-        words = self.parsed.positionals
-        if len(words) == 1:
-            return words[0]
-        raise UsageError("More arguments than required" if words else missing)
+        return self.arguments(1, missing)[0]
 
     def no_arguments(self) -> None:
         """See that there is no positional word.
@@ -47,19 +56,32 @@ class Call(NamedTuple):
         Raises:
             UsageError: there is.
         """
-        if self.parsed.positionals:
-            raise UsageError("More arguments than required")
+        self.arguments(0, "")
 
 
 class Command(NamedTuple):
-    """A word of the command line: one with `run` acts, one without has `subcommands`."""
+    """A word of the command line: one with `run` acts, one without has `subcommands`.
+
+    These are its `parts`, or stand in the place of this package that `source` names ("groups:COMMANDS"), and are
+    loaded when they are asked for: netctl needs those of one word.
+    """
 
     names: tuple[str, ...]
     summary: str
     arguments: str = ""
     flags: tuple[Flag, ...] = ()
     run: Callable[[Call], None] | None = None
-    subcommands: tuple["Command", ...] = ()
+    parts: tuple["Command", ...] = ()
+    source: str = ""
+
+    @property
+    def subcommands(self) -> tuple["Command", ...]:
+        """The words that may follow."""
+        if not self.source:
+            return self.parts
+        module, _, name = self.source.partition(":")
+        found: tuple[Command, ...] = getattr(import_module(f"isthmus.netctl.{module}"), name)
+        return found
 
     def find(self, name: str) -> "Command | None":
         """The subcommand of that name or alias."""
@@ -78,3 +100,4 @@ TENANT = Flag(("tenant", "t"), "Name of the tenant", default="default")
 ALL = Flag(("all", "a"), "List what all tenants have", Kind.SWITCH)
 JSON = Flag(("json", "j"), "Print the objects as JSON", Kind.SWITCH)
 QUIET = Flag(("quiet", "q"), "Print the names only", Kind.SWITCH)
+WIDE = Flag(("wide", "w"), "Show more columns", Kind.SWITCH)
