@@ -247,6 +247,8 @@ def test_a_networks_state_counts_what_is_held_and_what_is_left() -> None:
             "ipAddress": ["10.1.1.1", "2001:db8::5"],
             "macAddress": "02:02:0a:01:01:01",
             "network": "net.blue",
+            "networkName": "net",
+            "tenantName": "blue",
             "vtepIP": "192.168.2.10",
         }
     ]

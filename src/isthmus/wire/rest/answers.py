@@ -42,6 +42,7 @@ from isthmus.wire.rest.bodies import (
     ServiceLBBody,
     TenantBody,
 )
+from isthmus.wire.rest.opers import node_problems
 from isthmus.wire.rest.requests import GLOBAL_KEY
 from isthmus.wire.rest.view import View
 
@@ -239,6 +240,7 @@ def node_body(node: Node, view: View) -> NodeBody:
         address=_text(node.vtep),
         engine=node.engine,
         engineVersion=node.engine_version,
+        inSync=not node_problems(node, view.world),
         isAlive=node.name in view.world.leases,
         version=node.version,
     )

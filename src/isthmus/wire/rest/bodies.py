@@ -177,6 +177,7 @@ class NodeBody(Body):
     address: str = Field(default="", description="Where its tunnels end.")
     engine: str = Field(default="", description="ready or absent: its container engine.")
     engineVersion: str = ""
+    inSync: bool = Field(default=False, description="Whether it is alive and holds all that it should.")
     isAlive: bool = Field(default=False, description="Whether its agent runs and reaches etcd.")
     version: str = Field(default="", description="Of its netplugin.")
 
@@ -193,7 +194,9 @@ class EndpointBody(BaseModel):
     ipAddress: list[str] = Field(default_factory=list, description="IPv4, then IPv6 where there is one.")
     macAddress: str = ""
     network: str = Field(default="", description="network.tenant")
+    networkName: str = Field(default="", description="Not in Contiv.")
     serviceName: str = Field(default="", description="Its group.")
+    tenantName: str = Field(default="", description="Not in Contiv, where a dot in a name leaves it open.")
     vtepIP: str = Field(default="", description="The tunnel address of its node.")
 
 

@@ -205,7 +205,9 @@ def endpoint_body(endpoint: Endpoint, world: World) -> EndpointBody:
         ipAddress=[str(address) for address in endpoint.addresses],
         macAddress=endpoint.mac,
         network=_dotted(endpoint.network),
+        networkName=endpoint.network.name,
         serviceName=endpoint.group or "",
+        tenantName=endpoint.network.tenant,
         vtepIP=str(vtep) if vtep else "",
     )
 
