@@ -55,6 +55,10 @@ def netctl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         ("net create --help", "netctl net create - Create a network"),
         ("net create foo -h", "netctl net create - Create a network"),
         ("tenant ls -help", "netctl tenant ls - List the tenants"),
+        ("policy rule-add -h", "netctl policy rule-add - Add a rule to a policy"),
+        ("policy rule-list -h", "netctl policy rule-list - List the rules"),
+        ("app-profile group-list -h", "netctl app-profile group-list - List the groups"),
+        ("aci-gw set -h", "netctl aci-gw set - Refused: this system has no ACI"),
     ],
 )
 def test_help_is_where_it_is_looked_for(netctl: Netctl, line: str, first_line: str) -> None:
@@ -78,6 +82,55 @@ def test_help_is_where_it_is_looked_for(netctl: Netctl, line: str, first_line: s
         ("tenant rm a b", "More arguments than required"),
         ("tenant inspect", "Tenant name required"),
         ("tenant ls a", "More arguments than required"),
+        ("group create", "Network and group name required"),
+        ("group create net", "Network and group name required"),
+        ("group create net a b", "More arguments than required"),
+        ("group rm", "EndpointGroup name required"),
+        ("group inspect", "EndpointGroup name required"),
+        ("group ls a", "More arguments than required"),
+        ("policy create", "Policy name required"),
+        ("policy rm", "Policy name required"),
+        ("policy inspect", "Policy name required"),
+        ("policy ls a", "More arguments than required"),
+        ("policy rule-ls", "Policy name required"),
+        ("policy rule-ls a b", "More arguments than required"),
+        ("policy rule-add a", "Policy name and Rule ID required"),
+        ("policy rule-add a 1 2", "More arguments than required"),
+        ("policy rule-rm a", "Policy name and Rule ID required"),
+        ("netprofile create", "Net profile name required"),
+        ("netprofile rm", "Net profile name required"),
+        ("netprofile ls a", "More arguments than required"),
+        ("service create", "Service name required"),
+        ("service rm", "Service name required"),
+        ("service inspect", "Service group name required"),
+        ("service ls a", "More arguments than required"),
+        ("bgp create", "Host name required"),
+        ("bgp create node1", "Missing attributes"),
+        ("bgp create node1 --router-ip 50.1.1.1/24 --as 1 --neighbor-as 2", "Missing attributes"),
+        (
+            "bgp create node1 --router-ip 50.1.1.1 --as 1 --neighbor-as 2 --neighbor 50.1.1.2",
+            "Wrong CIDR format. Enter in x.x.x.x/len format",
+        ),
+        (
+            "bgp create node1 --router-ip 50.1.1.256/24 --as 1 --neighbor-as 2 --neighbor 50.1.1.2",
+            "Wrong CIDR format. Enter in x.x.x.x/len format",
+        ),
+        (
+            "bgp create node1 --router-ip 50.1.1.1/24 --as 1 --neighbor-as 2 --neighbor 50.1.1.2/24",
+            "Wrong IP format. Enter in x.x.x.x format",
+        ),
+        ("bgp rm", "Host name required"),
+        ("bgp inspect", "Host name required"),
+        ("bgp ls a", "More arguments than required"),
+        ("global info a", "More arguments than required"),
+        ("global inspect a", "More arguments than required"),
+        ("global set a", "More arguments than required"),
+        ("global set", "Nothing to set: give an option"),
+        ("app-profile create", "Profile name required"),
+        ("app-profile update", "Profile name required"),
+        ("app-profile rm", "Profile name required"),
+        ("app-profile group-ls", "Profile name required"),
+        ("app-profile ls a", "More arguments than required"),
         ("version now", "More arguments than required"),
         ("bananas", "unknown command: netctl bananas"),
         ("net bananas", "unknown command: netctl net bananas"),
@@ -91,6 +144,26 @@ def test_wrong_usage_exits_with_1_and_shows_the_help(netctl: Netctl, line: str, 
 
 
 @pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("-e db", "Cant specify to-group for incoming rule"),
+        ("-direction=in -to-group=db", "Cant specify to-group for incoming rule"),
+        ("-d in -o net", "Cant specify to-network for incoming rule"),
+        ("-d in -g db -n net", "Can't specify both from-group argument and -from-network"),
+        ("-d out -g db", "Cant specify from-group for outgoing rule"),
+        ("-d out -n net", "Cant specify from-network for outgoing rule"),
+        ("-d out -i 10.1.1.1", "Cant specify from-ip-address for outgoing rule"),
+        ("-d out -e db -o net", "Can't specify both -to-group and -to-network"),
+        ("-d both", "Unknown direction"),
+    ],
+)
+def test_a_rule_that_contradicts_itself_exits_with_1_and_without_help(netctl: Netctl, options: str, text: str) -> None:
+    done = netctl("policy", "rule-add", "web", "1", *options.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f'level=error msg="{text}"\n' in done.stderr
+
+
+@pytest.mark.parametrize(
     ("line", "text"),
     [
         ("net ls -x", "not defined: -x"),
@@ -98,6 +171,9 @@ def test_wrong_usage_exits_with_1_and_shows_the_help(netctl: Netctl, line: str, 
         ("net create a -p x -s 10.1.1.0/24", 'invalid value \\"x\\" for option -p'),
         ("--nonsense net ls", "not defined: -nonsense"),
         ("net create -t", "needs a value: -t"),
+        ("tenant ls -w", "not defined: -w"),
+        ("policy rule-add a 1 -priority=high", 'invalid value \\"high\\" for option -priority'),
+        ("aci-gw set -x", "not defined: -x"),
     ],
 )
 def test_a_wrong_option_exits_with_1_and_says_incorrect_usage(netctl: Netctl, line: str, text: str) -> None:

@@ -50,54 +50,6 @@ async def commit(store: Store, *records: Node | NodeLease) -> None:
     await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in records])
 
 
-async def test_the_tutorials_networks(netctl: Netctl, store: Store) -> None:
-    quick = Node(NodeName("node1"), IPv4Address("192.168.2.10"), "0", EngineState.READY, applied_revision=1 << 40)
-    await commit(store, quick, NodeLease(quick.name, "host"))
-    transcript = [
-        ("net create --subnet=10.1.2.0/24 contiv-net", "Creating network default:contiv-net\n"),
-        (
-            "net ls",
-            "Tenant   Network     Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
-            "------   -------     -------  ----------  ----------  -------      ------\n"
-            "default  contiv-net  data     vxlan       0           10.1.2.0/24  \n",
-        ),
-        ("tenant create blue", "Creating tenant: blue\n"),
-        ("tenant ls", "Name     \n------   \nblue     \ndefault  \n"),
-        ("net create -t blue --subnet=10.1.2.0/24 contiv-net", "Creating network blue:contiv-net\n"),
-        (
-            "net ls -t blue",
-            "Tenant  Network     Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
-            "------  -------     -------  ----------  ----------  -------      ------\n"
-            "blue    contiv-net  data     vxlan       0           10.1.2.0/24  \n",
-        ),
-        ("net create -p 112 -e vlan -s 10.1.3.0/24 contiv-vlan", "Creating network default:contiv-vlan\n"),
-        (
-            "net ls",
-            "Tenant   Network      Nw Type  Encap type  Packet tag  Subnet       Gateway\n"
-            "------   -------      -------  ----------  ----------  -------      ------\n"
-            "default  contiv-net   data     vxlan       0           10.1.2.0/24  \n"
-            "default  contiv-vlan  data     vlan        112         10.1.3.0/24  \n",
-        ),
-        ("net rm contiv-vlan", "Deleting network default:contiv-vlan\n"),
-        ("net delete -t blue contiv-net", "Deleting network blue:contiv-net\n"),
-        ("tenant rm blue", "Deleting tenant blue\n"),
-        ("net ls -a -q", "contiv-net\n"),
-        ("tenant ls -q", "default\n"),
-    ]
-    for line, printed in transcript:
-        done = netctl(line)
-        assert (line, done.stdout, done.stderr, done.returncode) == (line, printed, "", 0)
-
-
-def test_wide_lists_have_three_columns_more(netctl: Netctl) -> None:
-    netctl("net create n -s 10.1.1.0/24 -g 10.1.1.254 -s6 2001:db8::/64 -g6=2001:db8::1 -tag=mine")
-    assert netctl("net ls -w").stdout == (
-        "Tenant   Network  Nw Type  Encap type  Packet tag  Subnet       Gateway     IPv6Subnet     IPv6Gateway  Cfgd Tag\n"  # noqa: E501
-        "------   -------  -------  ----------  ----------  -------      ------      ----------     -----------  ---------\n"  # noqa: E501
-        "default  n        data     vxlan       0           10.1.1.0/24  10.1.1.254  2001:db8::/64  2001:db8::1  mine\n"
-    )
-
-
 def test_lists_keep_to_the_tenant_unless_all_are_wanted(netctl: Netctl) -> None:
     netctl("tenant create blue")
     netctl("net create -t blue -s 10.1.1.0/24 b")

@@ -26,7 +26,26 @@ ROOT = Command(
         Flag(("version", "v"), "Show this program's version", Kind.SWITCH),
     ),
     parts=(
+        Command(("aci-gw",), "Refused: this system has no ACI", source="aci:GATEWAY"),
+        Command(("app-profile",), "App profiles: named lists of groups", source="app_profiles:COMMANDS"),
+        Command(("bgp",), "BGP: the router of a node, and its neighbour", source="routers:COMMANDS"),
+        Command(("external-contracts",), "Refused: this system has no ACI", source="aci:CONTRACTS"),
+        Command(("global",), "Settings of the whole cluster", source="settings:COMMANDS"),
+        Command(
+            ("group",),
+            "Endpoint groups: containers of a network that policies and a net profile apply to",
+            source="groups:COMMANDS",
+        ),
+        Command(
+            ("netprofile",),
+            "Net profiles: limits on what each container of a group sends",
+            source="netprofiles:COMMANDS",
+        ),
         Command(("network", "net"), "Networks: subnets and the tags they travel under", source="networks:COMMANDS"),
+        Command(("policy",), "Policies: sets of rules for the members of groups", source="policies:COMMANDS"),
+        Command(
+            ("service",), "Services: an address in front of containers with certain labels", source="services:COMMANDS"
+        ),
         Command(("tenant",), "Tenants: spaces of names and addresses", source="tenants:COMMANDS"),
         version.COMMAND,
     ),
