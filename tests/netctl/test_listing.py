@@ -2,7 +2,7 @@
 
 import pytest
 
-from isthmus.netctl import groups, netprofiles, rules, services
+from isthmus.netctl import groups, netprofiles, nodes, rules, services
 from isthmus.netctl.client import Object
 from isthmus.netctl.listing import Column, columns, joined, number
 
@@ -67,3 +67,16 @@ def test_a_groups_wide_columns_are_contivs() -> None:
         "------   -----  -------  -------            -------  --------  ---------------\n"
         "default  db     net      10.1.1.1-10.1.1.9           a,b       slow\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "cells"),
+    [
+        ({"isAlive": True, "inSync": True, "numEndpoints": 2, "engine": "ready", "engineVersion": "28.5.1"}, "in sync"),
+        ({"isAlive": True, "engine": "absent"}, "not in sync"),
+        ({"inSync": True}, "unreachable"),
+    ],
+)
+def test_a_node_is_in_sync_or_not_or_unreachable(state: Object, cells: str) -> None:
+    text = columns(nodes.COLUMNS, [{"name": "node1", "address": "10.0.0.1", "version": "1", **state}])
+    assert text.splitlines()[2].endswith(f"  {cells}")

@@ -29,6 +29,7 @@ ROOT = Command(
         Command(("aci-gw",), "Refused: this system has no ACI", source="aci:GATEWAY"),
         Command(("app-profile",), "App profiles: named lists of groups", source="app_profiles:COMMANDS"),
         Command(("bgp",), "BGP: the router of a node, and its neighbour", source="routers:COMMANDS"),
+        Command(("endpoint", "ep"), "Endpoints: the containers' legs into networks", source="endpoints:COMMANDS"),
         Command(("external-contracts",), "Refused: this system has no ACI", source="aci:CONTRACTS"),
         Command(("global",), "Settings of the whole cluster", source="settings:COMMANDS"),
         Command(
@@ -42,6 +43,7 @@ ROOT = Command(
             source="netprofiles:COMMANDS",
         ),
         Command(("network", "net"), "Networks: subnets and the tags they travel under", source="networks:COMMANDS"),
+        Command(("node",), "Nodes: the hosts of the cluster", source="nodes:COMMANDS"),
         Command(("policy",), "Policies: sets of rules for the members of groups", source="policies:COMMANDS"),
         Command(
             ("service",), "Services: an address in front of containers with certain labels", source="services:COMMANDS"

@@ -93,6 +93,14 @@ class Client:
         """Delete an object."""
         return self._api("DELETE", f"{collection}/{_segment(key)}/")
 
+    def delete_endpoint(self, words: str, *, is_forced: bool) -> Done:
+        """Delete the endpoint that `words` single out, even if its node is alive where `is_forced`."""
+        return self._api("DELETE", f"endpoints/{_segment(words)}/{'?force=true' if is_forced else ''}")
+
+    def clean_up(self, tenant: str, kind: str, name: str) -> Done:
+        """Delete all endpoints of a network (`kind` is net) or of a group (`kind` is group)."""
+        return self._ask("DELETE", f"/debug/epcleanup/tenant/{_segment(tenant)}/{kind}/{_segment(name)}")
+
     def version(self) -> Object:
         """What the master was built from."""
         return dict(self._ask("GET", "/version").content)
