@@ -1,6 +1,7 @@
 """The name service in real network namespaces, with a small resolver in them where Docker's own would be."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from isthmus.core.errors import KernelRefusedError
 from isthmus.core.model import Address
 from isthmus.edge.sandbox import NameService, in_netns
 from isthmus.edge.sandbox.netns import netns_identity
+from isthmus.edge.sandbox.relay import StreamRelay
 
 pytestmark = pytest.mark.root
 
@@ -378,6 +380,52 @@ async def test_a_service_that_closes_waits_for_what_leaves_already(netns: Netns,
     await service.close()
     assert await netns.tables() == ""
     await leaving
+
+
+async def test_an_attachment_taken_back_while_it_ends_leaves_no_socket(netns: Netns, service: NameService) -> None:
+    before = _sockets()
+    await service.attach(netns.path, C1)
+    life = service._attachments[netns.path].life
+    assert _sockets() > before
+    for _ in range(2):
+        life.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([life])
+    assert _sockets() == before
+
+
+def _sockets() -> set[str]:
+    """The sockets that this process has open."""
+    found: set[str] = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # of this very listing
+            found.add(str(link.readlink()))
+    return {each for each in found if each.startswith("socket:")}
+
+
+async def test_a_listener_taken_back_while_it_is_opened_is_forgotten_by_the_loop() -> None:
+    listener = socket.create_server((RESOLVER, 0))
+    number = listener.fileno()
+    relay = StreamRelay(C1, _nowhere, 1)
+    opening = asyncio.create_task(relay.open(listener))
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    far, near = socket.socketpair()
+    with far, near:
+        await relay.close()
+        listener.close()
+        heard = asyncio.Event()
+        with socket.socket(fileno=os.dup2(near.fileno(), number)) as successor:
+            asyncio.get_running_loop().add_reader(successor, heard.set)
+            far.send(b"x")
+            async with asyncio.timeout(5):
+                await heard.wait()
+            asyncio.get_running_loop().remove_reader(successor)
+
+
+async def _nowhere() -> socket.socket:
+    raise OSError
 
 
 async def test_the_loopback_may_come_up_later_than_we_do(service: NameService) -> None:

@@ -143,7 +143,9 @@ class StreamRelay:
 
     async def open(self, listener: socket.socket) -> None:
         """Take connections from `listener`."""
-        self._server = await asyncio.start_server(self._accept, sock=listener)
+        # In two steps: cancelled in one, it would leave the loop to watch a listener that nobody can take back.
+        self._server = await asyncio.start_server(self._accept, sock=listener, start_serving=False)
+        await self._server.start_serving()
 
     async def close(self) -> None:
         """Take no more, and drop those there are."""

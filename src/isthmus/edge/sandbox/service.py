@@ -171,11 +171,13 @@ class _Attachment:
             await streams.open(doors.tcp)
             yield
         finally:
-            # The kernel takes its time over a table; and no question may meet a closed socket.
-            await asyncio.wrap_future(self._nft.submit(doors.redirect.close))
-            datagrams.close()
-            await streams.close()
-            doors.close()
+            try:
+                # The kernel takes its time over a table; and no question may meet a closed socket.
+                await asyncio.wrap_future(self._nft.submit(doors.redirect.close))
+            finally:  # a sandbox that goes by itself may be detached meanwhile
+                datagrams.close()
+                await streams.close()
+                doors.close()
 
 
 def _close_if_open(opening: Future[Doors]) -> None:
