@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from isthmus.core import runs
 from isthmus.core.errors import ConflictError, ExhaustedError, InvalidError
-from isthmus.core.model import Encap, NetworkKey, Range, Settings, Tag, runs
+from isthmus.core.model import Encap, NetworkKey, Range, Settings, Tag
 
 _NOUN = {Encap.VXLAN: "vxlan", Encap.VLAN: "vlan"}
 
@@ -33,8 +34,8 @@ def allocate_tag(settings: Settings, encap: Encap, owners: Mapping[Tag, NetworkK
 
 def tags_text(tags: Iterable[int]) -> str:
     """`10-11, 300`: the tags in order, neighbours drawn together."""
-    found = runs(sorted(tags))
-    return ", ".join(str(run.first) if run.first == run.last else str(run) for run in found)
+    found = runs.merged((tag, tag) for tag in tags)
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 def _checked(wish: Tag, allowed: Range, owners: Mapping[Tag, NetworkKey], noun: str) -> Tag:

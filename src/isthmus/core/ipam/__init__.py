@@ -11,9 +11,9 @@ from isthmus.core.ipam.listing import (
     group_available_text,
     ranges_text,
 )
-from isthmus.core.ipam.runs import size
 from isthmus.core.ipam.shares import Share, check_pool, check_wish, next_free, overlaps, share_of, usable
 from isthmus.core.ipam.text import parse_pool, parse_pool_v6, parse_subnet, parse_subnet_v6
+from isthmus.core.runs import size
 
 __all__ = [
     "Share",

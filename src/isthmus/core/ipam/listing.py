@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from isthmus.core.ipam import runs
-from isthmus.core.ipam.runs import Run
+from isthmus.core import runs
 from isthmus.core.ipam.shares import pool_runs, share_of, usable
 from isthmus.core.model import Address, Endpoint, EndpointGroup, Network
+from isthmus.core.runs import Run
 
 
 def ranges_text(addresses: Iterable[Address]) -> str:

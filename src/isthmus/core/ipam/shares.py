@@ -4,9 +4,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from isthmus.core import runs
 from isthmus.core.errors import ConflictError, ExhaustedError, InvalidError
-from isthmus.core.ipam import runs
-from isthmus.core.ipam.runs import Run
 from isthmus.core.model import (
     Address,
     AllocationCursor,
@@ -17,6 +16,7 @@ from isthmus.core.model import (
     Span,
     Subnet,
 )
+from isthmus.core.runs import Run
 
 
 def overlaps(one: Subnet, other: Subnet) -> bool:

@@ -56,7 +56,6 @@ from isthmus.core.model.networks import (
     SubnetV6,
     TagOwner,
     Tenant,
-    runs,
 )
 from isthmus.core.model.state import (
     AddressClaim,
@@ -156,5 +155,4 @@ __all__ = [
     "docker_network_name",
     "is_unicast",
     "mac_of",
-    "runs",
 ]

@@ -1,6 +1,5 @@
 """What an operator says of the cluster, its tenants and their networks."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -33,20 +32,6 @@ class ArpMode(StrEnum):
 
     PROXY = "proxy"
     FLOOD = "flood"
-
-
-def runs(numbers: Iterable[int]) -> Iterator[Range]:
-    """Ascending numbers, neighbours drawn together: 1, 2, 3, 9 gives 1-3 and 9-9."""
-    run: Range | None = None
-    for number in numbers:
-        if run and number == run.last + 1:
-            run = Range(run.first, number)
-            continue
-        if run:
-            yield run
-        run = Range(number, number)
-    if run:
-        yield run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.core.ipam.runs import Run, after, merged, size, within, without
+from isthmus.core.runs import Run, after, merged, size, within, without
 
 pairs = st.tuples(st.integers(0, 20), st.integers(0, 6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 many = st.lists(pairs, max_size=5)
