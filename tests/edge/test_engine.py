@@ -23,7 +23,7 @@ from aiohttp import ClientSession, UnixConnector, web
 
 from isthmus.core.datapath import DockerNetwork, container_link_name, host_link_name
 from isthmus.core.errors import EngineRefusedError, EngineUnavailableError, InvalidError
-from isthmus.core.model import Address, Encap, EndpointId, NetworkKey, NetworkName, Tag, TenantName, mac_of
+from isthmus.core.model import Address, ContainerId, Encap, EndpointId, NetworkKey, NetworkName, Tag, TenantName, mac_of
 from isthmus.edge.engine import Engine, EventsBegin, Unreadable
 from isthmus.edge.sandbox import NameService, in_netns
 from isthmus.wire import docker
@@ -31,12 +31,12 @@ from isthmus.wire.docker_api import (
     ContainerConnected,
     ContainerDied,
     ContainerDisconnected,
-    ContainerId,
     ContainerRenamed,
     ContainerStarted,
     Event,
     NetworkCreated,
     NetworkDestroyed,
+    Occupant,
 )
 
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="module")]
@@ -198,7 +198,8 @@ class Plugin:
 
     async def _join(self, asked: docker.Join) -> bytes:
         self.joins.append(asked)
-        self.names_in_join |= await self.engine.containers_of(asked.network_id)
+        found = await self.engine.containers_of(asked.network_id)
+        self.names_in_join |= {endpoint: each.name for endpoint, each in found.items()}
         host, inner = host_link_name(asked.endpoint_id), container_link_name(asked.endpoint_id)
         add = ["ip", "link", "add", host, "type", "veth", "peer", "name", inner]
         child = await asyncio.create_subprocess_exec("nsenter", "-t", str(self.dockerd.pid), "-n", *add)
@@ -356,13 +357,13 @@ async def test_a_container_is_known_from_join_to_its_end(host: Host) -> None:
         join = host.plugin.joins[-1]
         endpoint_id = join.endpoint_id
         assert host.plugin.names_in_join[endpoint_id] == "c1"
-        assert await host.engine.containers_of(network_id) == {endpoint_id: "c1"}
+        assert await host.engine.containers_of(network_id) == {endpoint_id: Occupant("c1", ContainerId(container_id))}
         await listener.until(ContainerStarted)
         sandbox = (await host.engine.sandboxes())[endpoint_id]
         assert (str(sandbox.path), sandbox.container) == (join.sandbox, "c1")
         await host.dockerd.docker("rename", "c1", "c2")
         await listener.until(ContainerRenamed)
-        assert await host.engine.containers_of(network_id) == {endpoint_id: "c2"}
+        assert await host.engine.containers_of(network_id) == {endpoint_id: Occupant("c2", ContainerId(container_id))}
         with pytest.raises(EngineRefusedError) as refusal:
             await host.engine.remove_network(network_id)
         assert refusal.value.status == 403

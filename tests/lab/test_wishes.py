@@ -1,5 +1,7 @@
 """What an operator asks of one container: an address, a MAC, another name, other networks."""
 
+import json
+
 import pytest
 
 from isthmus.lab.running import RunningLab
@@ -138,3 +140,12 @@ def test_a_container_whose_command_does_not_exist_leaves_nothing(pair: Pair) -> 
     assert eventually(10, lambda: len(held(one.node)) == 4)
     one.node.output("docker rm broken")
     assert two.run("nslookup broken").returncode != 0
+
+
+def test_an_endpoint_is_found_by_the_id_that_docker_prints(pair: Pair) -> None:
+    _, two = pair
+    printed = two.inspected("{{.Id}}")[:12]
+    asked = f"netctl endpoint inspect {printed}"
+    assert eventually(10, lambda: two.node.run(asked).returncode == 0)
+    oper = json.loads(two.node.output(asked))["Oper"]
+    assert (oper["containerName"], oper["homingHost"]) == ("two", two.node.name)

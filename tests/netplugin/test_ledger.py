@@ -9,7 +9,17 @@ import pytest
 
 from isthmus.core.datapath import Owner
 from isthmus.core.errors import ConflictError, ExhaustedError, InvalidError, NotFoundError
-from isthmus.core.model import Address, Endpoint, EndpointId, NetworkKey, NetworkName, NodeName, TenantName, mac_of
+from isthmus.core.model import (
+    Address,
+    ContainerId,
+    Endpoint,
+    EndpointId,
+    NetworkKey,
+    NetworkName,
+    NodeName,
+    TenantName,
+    mac_of,
+)
 from isthmus.edge.etcd_child import LOOPBACK, EtcdSettings
 from isthmus.edge.store import Delete, Put, Store
 from isthmus.netplugin.ledger import Ledger
@@ -106,6 +116,21 @@ async def test_a_whole_life_leaves_nothing_and_every_act_may_be_repeated(make_no
         await node.ledger.release(KEY, address)
     assert await held(node) == {str(GATEWAY)}
     assert await node.ledger.find(KEY, born.id) is None
+
+
+async def test_a_name_that_comes_late_changes_nothing_but_the_name(make_node: MakeNode) -> None:
+    """The census knows the endpoint as it was a moment ago; a sandbox left meanwhile must not come back with it."""
+    node = make_node("one")
+    born = endpoint(await node.ledger.claim_next(OWNER))
+    await node.ledger.create(born)
+    await node.ledger.join(born, "", "/run/netns/a")
+    identity = ContainerId("c" * 64)
+    await node.ledger.identify(born, "web", identity)
+    joined = replace(born, container="web", sandbox="/run/netns/a", container_id=identity)
+    assert await node.ledger.find(KEY, born.id) == joined
+    await node.ledger.leave(born)
+    await node.ledger.identify(joined, "late", None)
+    assert await node.ledger.find(KEY, born.id) == replace(joined, sandbox="")
 
 
 async def test_acts_with_nothing_left_to_do_wait_for_no_foreign_key(make_node: MakeNode) -> None:

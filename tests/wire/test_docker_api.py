@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from isthmus.core.datapath import DockerNetwork, docker_network
 from isthmus.core.errors import InvalidError
 from isthmus.core.model import (
+    ContainerId,
     Encap,
     EndpointId,
     GroupName,
@@ -24,7 +25,7 @@ from isthmus.core.model import (
 )
 from isthmus.wire import docker_api
 from isthmus.wire.docker import DockerNetworkId
-from isthmus.wire.docker_api import ContainerId
+from isthmus.wire.docker_api import Occupant
 
 BLUE = DockerNetwork(
     name="contiv-net/blue",
@@ -131,7 +132,7 @@ def test_containers_of_a_network_are_told_by_endpoint() -> None:
         }
     }
     told = docker_api.parse_containers(json.dumps(inspected).encode())
-    assert told == {"5d17": "contiv-c2", "77aa": "contiv-c1"}
+    assert told == {"5d17": Occupant("contiv-c2"), "77aa": Occupant("contiv-c1", ContainerId("ab35"))}
     assert docker_api.parse_containers(b"{}") == {}
     assert docker_api.parse_containers(b'{"Containers": null}') == {}
 

@@ -42,7 +42,7 @@ async def list_endpoints(here: Here) -> Response:
 
 
 async def inspect_endpoint(here: Here, key: str) -> Response:
-    """One endpoint, by any part of its id or of its container's name."""
+    """One endpoint, by any part of its id, or of its container's name or id."""
     world = await _world(here)
     return answer(EndpointInspection(Oper=endpoint_body(_the_one(world, key), world)))
 
@@ -102,16 +102,20 @@ def _all(world: World, fits: Fits = lambda _endpoint: True) -> list[Endpoint]:
 
 
 def _the_one(world: World, part: str, tenant: TenantName | None = None) -> Endpoint:
-    """The endpoint whose id or container is `part`, or else the one in which it occurs."""
+    """The endpoint whose id or container (by name or id) is `part`, or else the one in which it occurs."""
     own = _all(world, lambda each: tenant in (None, each.network.tenant))
-    exact = [each for each in own if part in (each.id, each.container)]
-    fitting = exact or [each for each in own if part and (part in each.id or part in each.container)]
+    exact = [each for each in own if part in _names(each)]
+    fitting = exact or [each for each in own if part and any(part in name for name in _names(each))]
     if not fitting:
         raise NotFoundError(f"endpoint {part} not found")
     if len(fitting) > 1:
         names = [f"{each.id[:12]} ({each.container} in {each.network} on {each.node})" for each in fitting]
         raise ConflictError(f"{part} may be any of {counted(names, 'endpoint')}; say more of its id")
     return fitting[0]
+
+
+def _names(endpoint: Endpoint) -> tuple[str, ...]:
+    return (endpoint.id, endpoint.container, endpoint.container_id or "")
 
 
 def _chosen(world: World, tenant: TenantName, kind: str, key: str) -> list[Endpoint]:

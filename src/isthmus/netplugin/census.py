@@ -13,6 +13,7 @@ from isthmus.core.world import World
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.ledger import Ledger
 from isthmus.netplugin.mirror import Mirror
+from isthmus.wire.docker_api import Occupant
 
 _GRACE_S = 5.0  # an endpoint under construction is unknown to the engine for some milliseconds
 _PERIOD_S = 30.0
@@ -31,7 +32,7 @@ class Outside:
 
 
 class Census:
-    """What a crash left behind goes; a container that was renamed is called by its new name.
+    """What a crash left behind goes; a container gets its id, and where it was renamed its new name.
 
     An entry goes if the engine has not known it for a grace period, in which it did not change.
     """
@@ -63,26 +64,27 @@ class Census:
         self._stirred.clear()
 
     async def _count(self) -> None:
-        names = await self._names()
+        occupants = await self._occupants()
         world, now_s = self._outside.mirror.world, time.monotonic()
-        await self._rename(world, names)
-        unknown = [each for each in _entries(world, self._node) if _endpoint_of(each) not in names]
+        await self._identify(world, occupants)
+        unknown = [each for each in _entries(world, self._node) if _endpoint_of(each) not in occupants]
         self._unknown_since_s = {each: self._unknown_since_s.get(each, now_s) for each in unknown}
         for leftover, since_s in self._unknown_since_s.items():
             if now_s - since_s >= _GRACE_S:
                 await self._collect(leftover)
 
-    async def _names(self) -> Mapping[EndpointId, str]:
-        found: dict[EndpointId, str] = {}
+    async def _occupants(self) -> Mapping[EndpointId, Occupant]:
+        found: dict[EndpointId, Occupant] = {}
         for network_id, _ in await self._outside.engine.networks():
             found |= await self._outside.engine.containers_of(network_id)
         return found
 
-    async def _rename(self, world: World, names: Mapping[EndpointId, str]) -> None:
+    async def _identify(self, world: World, occupants: Mapping[EndpointId, Occupant]) -> None:
         for endpoint in _endpoints(world, self._node):
-            name = names.get(endpoint.id, endpoint.container)
-            if endpoint.is_joined and name != endpoint.container:
-                await self._outside.ledger.rename(endpoint, name)
+            occupant = occupants.get(endpoint.id)
+            known = (endpoint.container, endpoint.container_id)
+            if occupant and endpoint.is_joined and known != (occupant.name, occupant.id):
+                await self._outside.ledger.identify(endpoint, occupant.name, occupant.id)
 
     async def _collect(self, leftover: Leftover) -> None:
         addresses = leftover.addresses if isinstance(leftover, Endpoint) else (leftover.address,)

@@ -171,10 +171,10 @@ class Driver:
     async def _container(self, network_id: docker.DockerNetworkId, endpoint_id: EndpointId) -> str:
         """Whose the endpoint is; empty where the engine does not say: the census asks again."""
         try:
-            names = await self.engine.containers_of(network_id, deadline_s=_NAME_DEADLINE_S)
+            found = await self.engine.containers_of(network_id, deadline_s=_NAME_DEADLINE_S)
         except EdgeError:
             return ""
-        return names.get(endpoint_id, "")
+        return found[endpoint_id].name if endpoint_id in found else ""
 
 
 def _prefix(network: Network, *, is_v6: bool) -> docker.Prefix:

@@ -20,6 +20,7 @@ from isthmus.core.model import (
     AddressClaim,
     AllocationCursor,
     ClaimPurpose,
+    ContainerId,
     Endpoint,
     EndpointGroup,
     EndpointId,
@@ -131,16 +132,19 @@ class Ledger:
 
     async def join(self, endpoint: Endpoint, container: str, sandbox: str) -> int:
         """Say in which sandbox the endpoint is, and whose it is; returns the revision from which on it is so."""
-        joined = replace(endpoint, container=container, sandbox=sandbox)
-        return await self._update(joined)
+        return await self._update(endpoint, lambda before: replace(before, container=container, sandbox=sandbox))
 
     async def leave(self, endpoint: Endpoint) -> int:
         """Take the endpoint out of its sandbox; returns the revision from which on it is so."""
-        return await self._update(replace(endpoint, sandbox=""))
+        return await self._update(endpoint, lambda before: replace(before, sandbox=""))
 
-    async def rename(self, endpoint: Endpoint, container: str) -> None:
-        """Give the endpoint's container another name."""
-        await self._update(replace(endpoint, container=container))
+    async def identify(self, endpoint: Endpoint, container: str, container_id: ContainerId | None) -> None:
+        """Say by what name and id the endpoint's container is known, as long as it is joined."""
+
+        def named(before: Endpoint) -> Endpoint:
+            return replace(before, container=container, container_id=container_id) if before.is_joined else before
+
+        await self._update(endpoint, named)
 
     async def delete(self, endpoint: Endpoint) -> int:
         """Remove the endpoint and unbind its addresses; removing what is gone succeeds."""
@@ -195,14 +199,16 @@ class Ledger:
     async def _swap(self, wanted: list[str], decide: Callable[[_Page], _Decision]) -> int:
         return await self._store.swap(lambda snapshot: decide(_Page(snapshot)), keys=wanted)
 
-    async def _update(self, endpoint: Endpoint) -> int:
+    async def _update(self, endpoint: Endpoint, change: Callable[[Endpoint], Endpoint]) -> int:
+        """Change the endpoint as it stands now, which may be further than the caller has seen it."""
         place = keys.key_of(endpoint)
 
         def decide(page: _Page) -> _Decision:
             before = page.record(place)
-            if before is None:
+            if not isinstance(before, Endpoint):
                 raise NotFoundError(f"endpoint {endpoint.id[:12]} of network {endpoint.network} does not exist")
-            return _NOTHING if before == endpoint else ([page.unchanged(place)], [_put(endpoint)])
+            after = change(before)
+            return _NOTHING if before == after else ([page.unchanged(place)], [_put(after)])
 
         return await self._swap([place], decide)
 

@@ -6,16 +6,14 @@ Source: Docker Engine API v1.41, https://docs.docker.com/reference/api/engine/ve
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Annotated, Any, NewType, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasPath, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from isthmus.core.datapath import DockerNetwork
 from isthmus.core.errors import InvalidError
-from isthmus.core.model import Encap, EndpointId, GroupName, NetworkKey, NetworkName, Tag, TenantName
+from isthmus.core.model import ContainerId, Encap, EndpointId, GroupName, NetworkKey, NetworkName, Tag, TenantName
 from isthmus.wire.docker import DRIVER, DockerNetworkId
-
-ContainerId = NewType("ContainerId", str)
 
 _T = TypeVar("_T")
 
@@ -191,8 +189,16 @@ class _Population:
 _POPULATION = TypeAdapter(_Population)
 
 
-def parse_containers(body: bytes) -> dict[EndpointId, str]:
-    """The containers of an inspected network: {endpoint: container name}.
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A container on a network: its name, and its id unless it is just joining."""
+
+    name: str
+    id: ContainerId | None = None
+
+
+def parse_containers(body: bytes) -> dict[EndpointId, Occupant]:
+    """The containers of an inspected network, by endpoint.
 
     The engine's keys are container ids, or `ep-` and an endpoint's id while the container joins; both have the
     endpoint's id inside.
@@ -201,7 +207,10 @@ def parse_containers(body: bytes) -> dict[EndpointId, str]:
         InvalidError: it is not an inspected network.
     """
     population = _parsed(_POPULATION, body, "network")
-    return {each.endpoint: each.name for each in population.attachments.values()}
+    return {
+        each.endpoint: Occupant(each.name, None if key.startswith("ep-") else ContainerId(key))
+        for key, each in population.attachments.items()
+    }
 
 
 _NO_ENDPOINT = EndpointId("")  # of a container that does not run

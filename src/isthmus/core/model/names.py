@@ -14,6 +14,7 @@ ServiceName = NewType("ServiceName", str)
 AppProfileName = NewType("AppProfileName", str)
 NodeName = NewType("NodeName", str)
 EndpointId = NewType("EndpointId", str)  # Docker's: 64 hexadecimal digits
+ContainerId = NewType("ContainerId", str)  # Docker's: 64 hexadecimal digits
 Mac = NewType("Mac", str)  # six octets in lower-case hexadecimal, colons between
 Tag = NewType("Tag", int)  # a VNI where the network is VXLAN, a VLAN id where it is VLAN
 GroupId = NewType("GroupId", int)  # 1 to 65535, unique in the cluster: 16 bits travel with a packet; 0 is no group

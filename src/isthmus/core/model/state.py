@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from isthmus.core.model.names import Address, EndpointId, GroupName, Mac, NetworkKey, NodeName, ServiceName
+from isthmus.core.model.names import Address, ContainerId, EndpointId, GroupName, Mac, NetworkKey, NodeName, ServiceName
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Endpoint:
     """A container's leg into one network.
 
     `container` and `sandbox` are empty until Join tells them; an endpoint with a sandbox is *joined*.
-    `sandbox` is the path of the container's network namespace in the engine's mount namespace.
+    `sandbox` is the path of the container's network namespace in the engine's mount namespace; `container_id` is told a
+    moment after Join, which does not say it.
     """
 
     id: EndpointId
@@ -25,6 +26,7 @@ class Endpoint:
     group: GroupName | None = None
     container: str = ""
     sandbox: str = ""
+    container_id: ContainerId | None = None
 
     @property
     def is_joined(self) -> bool:

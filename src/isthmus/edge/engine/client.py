@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from isthmus.core.datapath import DockerNetwork
 from isthmus.core.errors import EngineRefusedError, EngineUnavailableError, InvalidError
-from isthmus.core.model import EndpointId
+from isthmus.core.model import ContainerId, EndpointId
 from isthmus.wire import docker_api
 from isthmus.wire.docker import DRIVER, DockerNetworkId
 
@@ -131,8 +131,8 @@ class Engine:
 
     async def containers_of(
         self, network_id: DockerNetworkId, *, deadline_s: float = DEADLINE_S
-    ) -> dict[EndpointId, str]:
-        """The containers on a network: {endpoint: container name}; empty where the network has gone.
+    ) -> dict[EndpointId, docker_api.Occupant]:
+        """The containers on a network, by endpoint; empty where the network has gone.
 
         Safe within a plugin call, and within Join the joining container is there already.
         """
@@ -159,7 +159,7 @@ class Engine:
         }
 
     async def _inspect(
-        self, container_id: docker_api.ContainerId, gate: asyncio.Semaphore, deadline_s: float
+        self, container_id: ContainerId, gate: asyncio.Semaphore, deadline_s: float
     ) -> docker_api.Container | None:
         call = _Call("GET", f"/containers/{_quoted(container_id)}/json")
         async with gate:

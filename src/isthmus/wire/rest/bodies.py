@@ -185,6 +185,7 @@ class NodeBody(Body):
 class EndpointBody(BaseModel):
     """A container's leg into a network."""
 
+    containerID: str = Field(default="", description="A moment after its start.")
     containerName: str = ""
     endpointGroupId: int = 0
     endpointGroupKey: str = Field(default="", description="group:tenant")

@@ -196,6 +196,7 @@ def endpoint_body(endpoint: Endpoint, world: World) -> EndpointBody:
     vtep = world.vtep(endpoint.node)
     group = world.groups.get(GroupKey(endpoint.network.tenant, endpoint.group)) if endpoint.group else None
     return EndpointBody(
+        containerID=endpoint.container_id or "",
         containerName=endpoint.container,
         endpointGroupId=group.id if group else 0,
         endpointGroupKey=f"{endpoint.group}:{endpoint.network.tenant}" if endpoint.group else "",
