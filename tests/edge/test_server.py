@@ -46,6 +46,14 @@ async def test_one_application_answers_on_a_unix_and_a_tcp_socket(tmp_path: Path
         await asyncio.open_connection(host, port)
 
 
+async def test_the_end_of_an_answer_does_not_wait_for_the_client_to_confirm_its_beginning() -> None:
+    """Head and body of an answer are two writes, and a client that keeps its connection confirms late."""
+    with listen_tcp("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
 @pytest.mark.root  # for its two seconds
 async def test_an_endless_answer_does_not_hold_the_end_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     stop = asyncio.Event()
