@@ -1,7 +1,7 @@
 """The kinds of objects as a table: what each is called, how it is read, written, shown and removed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -23,9 +23,9 @@ class Kind(Generic[_K, _R]):
     """One kind of object: `_K` is its key, `_R` its record.
 
     `prefix` is where they stand in etcd, and `place` where one does; `links` are the prefixes of the kinds that an
-    answer links to, `state` those that its state is made of besides. `create` is None where the API does not write
-    such objects, and so is `remove`. `title` is under what name nodes report a problem with it: with one, a change
-    waits for the nodes.
+    answer links to, `state` those that its state is made of besides, and `narrowed` says which part of a prefix is one
+    object's, where it is less than its tenant's. `create` is None where the API does not write such objects, and so is
+    `remove`. `title` is under what name nodes report a problem with it: with one, a change waits for the nodes.
     """
 
     collection: str
@@ -44,11 +44,17 @@ class Kind(Generic[_K, _R]):
     state: tuple[str, ...] = ()
     tenant_of: Callable[[_K], TenantName] | None = lambda key: key.tenant  # type: ignore[attr-defined]  # most keys
     title: Callable[[_K], str] | None = None
+    narrowed: Mapping[str, Callable[[_K], str]] = field(default_factory=dict)
 
     def around(self, prefixes: tuple[str, ...], key: _K) -> tuple[str, ...]:
-        """Of these kinds' prefixes what belongs to the tenant of `key`; all of it, where `key` is of no tenant."""
+        """Of these kinds' prefixes what belongs to `key` or its tenant; all of it, where `key` is of no tenant."""
+        return tuple(self._part(each, key) for each in prefixes)
+
+    def _part(self, prefix: str, key: _K) -> str:
+        if prefix in self.narrowed:
+            return self.narrowed[prefix](key)
         tenant = self.tenant_of(key) if self.tenant_of else None
-        return tuple(keys.scoped(each, tenant) if tenant and each in _SCOPED else each for each in prefixes)
+        return keys.scoped(prefix, tenant) if tenant and prefix in _SCOPED else prefix
 
 
 _SCOPED = frozenset(
@@ -108,6 +114,7 @@ NETWORKS = Kind(
     links=(keys.GROUPS, keys.SERVICES),
     state=_POPULATION,
     title=lambda key: f"network {key}",
+    narrowed={keys.ENDPOINTS: keys.endpoints_of, keys.ADDRESSES: keys.addresses_of},
 )
 GROUPS = Kind(
     collection="endpointGroups",
@@ -141,6 +148,7 @@ POLICIES = Kind(
     remove=wishes.policy_removal,
     links=(keys.GROUPS, keys.RULES),
     state=_POPULATION,
+    narrowed={keys.RULES: keys.rules_of},
 )
 RULES = Kind(
     collection="rules",

@@ -271,7 +271,7 @@ def test_the_clusters_state_lists_the_tags_in_use() -> None:
 def test_an_inspection_says_of_every_node_whether_it_is_ready() -> None:
     world, network = world_with_one_container()
     nodes = [NodeOper(name="a", ready=True), NodeOper(name="b", ready=False, problem="no engine")]
-    oper = network_oper(network, world, nodes)
+    oper = network_oper(network, world).model_copy(update={"nodes": nodes})
     shown = answers.render(NetworkInspection(Config=answers.network_body(network, NOTHING), Oper=oper))
     assert list(shown) == ["Config", "Oper"]
     assert shown["Oper"]["nodes"] == [

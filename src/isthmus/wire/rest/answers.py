@@ -251,8 +251,8 @@ def render(shown: BaseModel) -> Json:
     return _pruned(shown.model_dump(mode="json", by_alias=True))
 
 
-def _pruned(value: Mapping[str, Any]) -> dict[str, Any]:
-    body = {name: _pruned_value(each) for name, each in value.items() if each or isinstance(each, bool)}
+def _pruned(value: dict[str, Any]) -> dict[str, Any]:
+    body = {name: _pruned_value(each) for name, each in value.items() if each or each is False}
     if "link-sets" in value:
         for name in _LINK_FIELDS:
             body[name] = body.pop(name, {})
@@ -260,7 +260,7 @@ def _pruned(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pruned_value(value: object) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _pruned(value)
     return [_pruned_value(each) for each in value] if isinstance(value, list) else value
 

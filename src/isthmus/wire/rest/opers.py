@@ -1,11 +1,10 @@
 """The world to the state of its objects, as inspect shows it."""
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from isthmus.core.datapath import host_link_name
-from isthmus.core.ipam import allocated_text, available_text, group_allocated_text, group_available_text
+from isthmus.core.ipam import allocated_text, group_allocated_text
 from isthmus.core.model import (
     AppProfile,
     Bgp,
@@ -19,6 +18,7 @@ from isthmus.core.model import (
     NetworkKey,
     Node,
     Policy,
+    PolicyName,
     Rule,
     ScopedKey,
     Service,
@@ -28,13 +28,13 @@ from isthmus.core.model import (
 from isthmus.core.tags import tags_text
 from isthmus.core.world import World
 from isthmus.wire.rest.bodies import EndpointBody
+from isthmus.wire.rest.places import Place, in_order, members_of, place_of, places_of
 from isthmus.wire.rest.states import (
     AppProfileOper,
     EndpointGroupOper,
     Enforcement,
     GlobalOper,
     NetworkOper,
-    NodeOper,
     NodeStateOper,
     PolicyOper,
     ServiceLBOper,
@@ -49,57 +49,57 @@ NO_ENGINE = "its container engine does not answer"
 UNREACHABLE = "unreachable: its netplugin does not run, or cannot reach etcd"
 
 
-def network_oper(network: Network, world: World, nodes: Iterable[NodeOper] = ()) -> NetworkOper:
-    """A network's state; `nodes` say what each host makes of it."""
-    population = world.population(network.key)
-    groups = tuple(world.groups_in(network.key))
-    endpoints = _ordered(population.endpoints.values())
+def network_oper(network: Network, world: World) -> NetworkOper:
+    """A network's state, but for what each host makes of it."""
+    return _network_oper(network, place_of(network.key, world))
+
+
+def _network_oper(network: Network, place: Place) -> NetworkOper:
     return NetworkOper(
-        allocatedAddressesCount=sum(isinstance(address, IPv4Address) for address in population.claims),
-        allocatedIPAddresses=allocated_text(network, population.claims, groups),
-        availableIPAddresses=available_text(network, population.claims, groups),
-        endpoints=[endpoint_body(each, world) for each in endpoints],
+        allocatedAddressesCount=len(place.held),
+        allocatedIPAddresses=allocated_text(network, place.held, place.groups),
+        availableIPAddresses=place.available,
+        endpoints=_bodies(place.endpoints, place.world),
         externalPktTag=network.tag,
         networkTag=network.label or _dotted(network.key),
-        nodes=list(nodes),
-        numEndpoints=len(endpoints),
+        numEndpoints=len(place.endpoints),
         pktTag=network.tag,
     )
 
 
-def group_oper(group: EndpointGroup, world: World, nodes: Iterable[NodeOper] = ()) -> EndpointGroupOper:
-    """A group's state; `nodes` say what each host makes of it."""
-    network = world.networks[group.network_key]
-    population = world.population(network.key)
-    endpoints = members(group, world)
+def group_oper(group: EndpointGroup, world: World) -> EndpointGroupOper:
+    """A group's state, but for what each host makes of it; also where its network is lost."""
+    return _group_oper(group, place_of(group.network_key, world))
+
+
+def _group_oper(group: EndpointGroup, place: Place) -> EndpointGroupOper:
+    endpoints = place.members(group)
+    tag = place.network.tag if place.network else 0
     missing = [word for word, has in (("policies", group.policies), ("net profiles", group.net_profile)) if has]
     return EndpointGroupOper(
-        allocatedIPAddresses=group_allocated_text(group, population.claims, population.endpoints.values()),
-        availableIPAddresses=group_available_text(
-            group, network, population.claims, tuple(world.groups_in(network.key))
-        ),
-        endpoints=[endpoint_body(each, world) for each in endpoints],
+        allocatedIPAddresses=group_allocated_text(group, place.held_in(group.pool), endpoints),
+        availableIPAddresses=place.available_to(group),
+        endpoints=_bodies(endpoints, place.world),
         enforced=not missing,
-        externalPktTag=network.tag,
+        externalPktTag=tag,
         groupId=group.id,
         groupTag=group.label or _dotted(group.key),
-        nodes=list(nodes),
         note=f"{' and '.join(missing)}: {_NOT_YET} such" if missing else "",
         numEndpoints=len(endpoints),
-        pktTag=network.tag,
+        pktTag=tag,
     )
 
 
 def policy_oper(policy: Policy, world: World) -> PolicyOper:
     """A policy's state: whom it is about."""
     key = policy.key
-    groups = [each for each in world.groups.values() if each.key.tenant == key.tenant and key.name in each.policies]
-    endpoints = [endpoint for group in groups for endpoint in members(group, world)]
-    return PolicyOper(
-        endpoints=[endpoint_body(each, world) for each in _ordered(endpoints)],
-        note=f"{_NOT_YET} policy enforcement",
-        numEndpoints=len(endpoints),
-    )
+    groups = (each for each in world.groups.values() if each.key.tenant == key.tenant and key.name in each.policies)
+    return _policy_oper(members_of(groups, world), world)
+
+
+def _policy_oper(endpoints: Sequence[Endpoint], world: World) -> PolicyOper:
+    note = f"{_NOT_YET} policy enforcement"
+    return PolicyOper(endpoints=_bodies(endpoints, world), note=note, numEndpoints=len(endpoints))
 
 
 def rule_oper(_rule: Rule, _world: World) -> Enforcement:
@@ -125,9 +125,8 @@ def bgp_oper(_bgp: Bgp, _world: World) -> Enforcement:
 def app_profile_oper(profile: AppProfile, world: World) -> AppProfileOper:
     """An app profile's state: the containers of its groups."""
     keys = [GroupKey(profile.key.tenant, name) for name in profile.groups]
-    groups = [world.groups[key] for key in keys if key in world.groups]
-    endpoints = _ordered(endpoint for group in groups for endpoint in members(group, world))
-    return AppProfileOper(endpoints=[endpoint_body(each, world) for each in endpoints], numEndpoints=len(endpoints))
+    endpoints = members_of((world.groups[key] for key in keys if key in world.groups), world)
+    return AppProfileOper(endpoints=_bodies(endpoints, world), numEndpoints=len(endpoints))
 
 
 def tenant_oper(tenant: Tenant, world: World) -> TenantOper:
@@ -136,10 +135,9 @@ def tenant_oper(tenant: Tenant, world: World) -> TenantOper:
     def own(index: Mapping[_K, _V]) -> list[_V]:
         return [index[key] for key in sorted(index) if key.tenant == tenant.name]
 
-    networks = [network_oper(each, world) for each in own(world.networks)]
-    groups = [group_oper(each, world) for each in own(world.groups)]
-    policies = [policy_oper(each, world) for each in own(world.policies)]
-    services = [service_oper(each, world) for each in own(world.services)]
+    groups = own(world.groups)
+    places = places_of((each.key for each in own(world.networks)), groups, world)
+    networks = [_network_oper(each, places[each.key]) for each in own(world.networks)]
     endpoints = [endpoint for network in networks for endpoint in network.endpoints]
     return TenantOper(
         totalAppProfiles=len(own(world.app_profiles)),
@@ -147,14 +145,27 @@ def tenant_oper(tenant: Tenant, world: World) -> TenantOper:
         totalEndpoints=len(endpoints),
         totalNetprofiles=len(own(world.net_profiles)),
         totalNetworks=len(networks),
-        totalPolicies=len(policies),
-        totalServicelbs=len(services),
-        endpointGroups=groups,
+        totalPolicies=len(own(world.policies)),
+        totalServicelbs=len(own(world.services)),
+        endpointGroups=[_group_oper(each, places[each.network_key]) for each in groups],
         endpoints=endpoints,
         networks=networks,
-        policies=policies,
-        servicelbs=services,
+        policies=[_policy_oper(each, world) for each in _by_policy(own(world.policies), groups, places)],
+        servicelbs=[service_oper(each, world) for each in own(world.services)],
     )
+
+
+def _by_policy(
+    policies: Iterable[Policy], groups: Iterable[EndpointGroup], places: Mapping[NetworkKey, Place]
+) -> Iterator[list[Endpoint]]:
+    """Of each policy the endpoints that it is about."""
+    users: dict[PolicyName, list[EndpointGroup]] = {}
+    for group in groups:
+        for name in group.policies:
+            users.setdefault(name, []).append(group)
+    for policy in policies:
+        own = users.get(policy.key.name, ())
+        yield in_order(each for group in own for each in places[group.network_key].members(group))
 
 
 def global_oper(settings: Settings, world: World) -> GlobalOper:
@@ -172,11 +183,11 @@ def global_oper(settings: Settings, world: World) -> GlobalOper:
 def node_oper(node: Node, world: World) -> NodeStateOper:
     """A node's state; in sync is one that is alive, has an engine and no problem."""
     everyone = (each for population in world.populations.values() for each in population.endpoints.values())
-    endpoints = _ordered(each for each in everyone if each.node == node.name)
+    endpoints = in_order(each for each in everyone if each.node == node.name)
     problems = node_problems(node, world)
     return NodeStateOper(
         appliedRevision=node.applied_revision,
-        endpoints=[endpoint_body(each, world) for each in endpoints],
+        endpoints=_bodies(endpoints, world),
         inSync=not problems,
         numEndpoints=len(endpoints),
         problems=problems,
@@ -213,14 +224,8 @@ def endpoint_body(endpoint: Endpoint, world: World) -> EndpointBody:
     )
 
 
-def members(group: EndpointGroup, world: World) -> list[Endpoint]:
-    """The endpoints of a group, by address."""
-    endpoints = world.population(group.network_key).endpoints.values()
-    return _ordered(each for each in endpoints if each.group == group.key.name)
-
-
-def _ordered(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    return sorted(endpoints, key=lambda each: (each.network, each.address))
+def _bodies(endpoints: Iterable[Endpoint], world: World) -> list[EndpointBody]:
+    return [endpoint_body(each, world) for each in endpoints]
 
 
 def _dotted(key: NetworkKey | GroupKey) -> str:
