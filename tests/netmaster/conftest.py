@@ -20,6 +20,8 @@ from isthmus.edge.etcd_child import EtcdSettings, command
 from isthmus.edge.store import DeleteRange, Store
 from isthmus.netmaster import plans
 from isthmus.wire import keys
+from tests.edge.conftest import make_cluster  # noqa: F401  a fixture
+from tests.netmaster import rows
 
 HOST = "127.0.0.1"
 ROLLOUT_S = 2
@@ -169,3 +171,10 @@ def dump(store: Store) -> Callable[[], Awaitable[dict[str, bytes]]]:
 def free_port() -> Callable[[], int]:
     """Finds a port that nobody listens on at this moment."""
     return lambda: free_ports(1)[0]
+
+
+@pytest.fixture
+def furnished(master: Master) -> Master:
+    """A netmaster with some of every kind of object, which name each other; see `rows`."""
+    rows.furnish(master)
+    return master

@@ -6,7 +6,7 @@ import structlog
 from fastapi import Request, Response
 
 from isthmus.core.admit.decision import counted, found
-from isthmus.core.admit.leftovers import leftovers_of_node
+from isthmus.core.admit.leftovers import leftovers_of_node, lost_node
 from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
 from isthmus.core.model import (
     Endpoint,
@@ -30,7 +30,7 @@ from isthmus.wire.rest.states import EndpointInspection
 
 log = structlog.get_logger()
 
-_AT_ONCE = 50  # each is two operations of one transaction, and etcd takes 128
+_AT_ONCE = 100  # of one transaction: each is a guard and an operation, and etcd takes 128
 
 Fits = Callable[[Endpoint], bool]
 
@@ -71,24 +71,27 @@ async def clean_up(here: Here, tenant: str, kind: str, key: str) -> Response:
 async def delete_node(here: Here, key: str) -> Response:
     """Remove a lost node, and before it all that it holds."""
     name = NodeName(key)
-    wish = wishes.node_removal(name)
-    world = await _world(here)
-    found(world.nodes.get(name), f"node {key}")
-    if name in world.leases:
-        wish.decide(world)  # refuses
-    await _remove_leftovers(here, name, world)
-    await plans.done(here.store, wish)
+    while await _clear(here, name):
+        pass
+    await plans.done(here.store, wishes.node_removal(name))
     log.warning("node removed by hand", node=key)
     return answer(key)
 
 
-async def _remove_leftovers(here: Surroundings, name: NodeName, world: World) -> None:
-    """Remove what a node holds, some at a time, as long as its agent has not come back."""
+async def _clear(here: Surroundings, name: NodeName) -> bool:
+    """Remove what a lost node holds, some at a time; whether there was any, or some of it was another's meanwhile."""
+    places = (keys.node_key(name), keys.lease_key(name))
+    snapshot = await here.store.read(keys=places, prefixes=(keys.ENDPOINTS, keys.ADDRESSES))
+    world = world_of(snapshot)
+    lost_node(name, world)
     left = [keys.key_of(record) for record in leftovers_of_node(name, world)]
-    absent = Unchanged(keys.lease_key(name), 0)
+    as_read = {key: Unchanged(key, item.mod_revision) for key, item in snapshot.by_key().items()}
     for start in range(0, len(left), _AT_ONCE):
-        if await here.store.commit([absent], [Delete(key) for key in left[start : start + _AT_ONCE]]) is None:
-            raise ConflictError(f"node {name} has come back: its netplugin is alive")
+        piece = left[start : start + _AT_ONCE]
+        guards = [Unchanged(keys.lease_key(name), 0), *(as_read[key] for key in piece)]
+        if await here.store.commit(guards, list(map(Delete, piece))) is None:
+            break
+    return bool(left)
 
 
 async def _world(here: Surroundings) -> World:
@@ -115,7 +118,8 @@ def _the_one(world: World, part: str, tenant: TenantName | None = None) -> Endpo
 
 
 def _names(endpoint: Endpoint) -> tuple[str, ...]:
-    return (endpoint.id, endpoint.container, endpoint.container_id or "")
+    """What it is called by; its container may not be known yet."""
+    return tuple(filter(None, (endpoint.id, endpoint.container, endpoint.container_id)))
 
 
 def _chosen(world: World, tenant: TenantName, kind: str, key: str) -> list[Endpoint]:

@@ -127,13 +127,13 @@ async def _rolled_out(here: Surroundings, kind: Kind[_K, _R], key: _K, done: pla
 
 
 async def _taken_back(here: Surroundings, kind: Kind[_K, _R], key: _K, revision: int, state: Rollout) -> Rollout:
-    """Take an object back that some node refused; the state as it was where containers use it already."""
+    """Take an object back that some node refused; the state as it was where it is in use already."""
     assert kind.remove is not None
     reasons = "; ".join(f"node {name}: {reason}" for name, reason in sorted(state.problems.items()))
     try:
         gone = await plans.carry_out(here.store, kind.remove(key), written_at=revision)
-    except ConflictError:
-        log.warning("stays, since containers use it", kind=kind.noun, key=str(key), refused=reasons)
+    except ConflictError as error:
+        log.warning("stays, since it is in use", kind=kind.noun, key=str(key), refused=reasons, why=str(error))
         return state
     log.warning("taken back", kind=kind.noun, key=str(key), refused=reasons)
     if gone is not None:

@@ -77,10 +77,11 @@ def network_creation(request: NetworkRequest) -> Wish[Network]:
     """A network that shall be there, its tag chosen."""
     tenant = request.key.tenant
     namesake = keys.group_key(GroupKey(tenant, GroupName(request.key.name)))
+    gateways = (keys.address_key(request.key, each) for each in (request.gateway, request.gateway_v6) if each)
     return Wish(
         keys.network_key(request.key),
         partial(admit_network, request),
-        keys=(keys.tenant_key(tenant), keys.GLOBAL, namesake),
+        keys=(keys.tenant_key(tenant), keys.GLOBAL, namesake, *gateways),
         prefixes=_own(tenant, keys.NETWORKS),
         glanced=(keys.tags_of(request.encap),),
     )

@@ -27,7 +27,22 @@ def admit_endpoint_removal(endpoint: Endpoint, world: World, *, is_forced: bool)
 
 
 def admit_node_removal(name: NodeName, world: World) -> Decision[Node]:
-    """The node that goes; `endpoints_of_node` must have gone before.
+    """The node that goes; `leftovers_of_node` must have gone before.
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: its agent is alive.
+    """
+    node = lost_node(name, world)
+    endpoints = endpoints_of_node(name, world)
+    if endpoints:
+        users = [each.container or each.id[:12] for each in endpoints]
+        raise ConflictError(f"node {name} still has {counted(users, 'endpoint')}")
+    return Decision(node, remove=(node,))
+
+
+def lost_node(name: NodeName, world: World) -> Node:
+    """The node itself, whose agent is not alive.
 
     Raises:
         NotFoundError: there is none.
@@ -36,11 +51,7 @@ def admit_node_removal(name: NodeName, world: World) -> Decision[Node]:
     node = found(world.nodes.get(name), f"node {name}")
     if name in world.leases:
         raise ConflictError(f"node {name} is alive; stop its netplugin first, or it comes back at once")
-    endpoints = endpoints_of_node(name, world)
-    if endpoints:
-        users = [each.container or each.id[:12] for each in endpoints]
-        raise ConflictError(f"node {name} still has {counted(users, 'endpoint')}")
-    return Decision(node, remove=(node,))
+    return node
 
 
 def endpoints_of_node(name: NodeName, world: World) -> list[Endpoint]:
