@@ -14,6 +14,7 @@ from isthmus import __version__
 from isthmus.core.errors import NotFoundError
 from isthmus.netmaster import leftovers, routes
 from isthmus.netmaster.answers import MAX_BODY_BYTES, PENDING_HEADER, STATUS, TooLargeError, answer_errors
+from isthmus.netmaster.described import DescribedApp
 from isthmus.netmaster.kinds import KINDS, NODES, Kind
 from isthmus.netmaster.routes import Objects, Surroundings
 from isthmus.wire.rest.bodies import EndpointBody, VersionBody
@@ -41,7 +42,7 @@ class Route:
     names: tuple[str, ...]
     answers: Any
     takes: type[BaseModel] | None = None
-    refusals: tuple[HTTPStatus, ...] = (HTTPStatus.SERVICE_UNAVAILABLE,)
+    refusals: tuple[HTTPStatus, ...] = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR)
     parameters: tuple[str, ...] = ()
     is_awaited: bool = False
 
@@ -53,14 +54,16 @@ _BAD, _ABSENT, _CONFLICT, _AWAY = (
     HTTPStatus.CONFLICT,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-_ONE = (_BAD, _ABSENT, _AWAY)
-_ANY = (_BAD, _ABSENT, _CONFLICT, _AWAY)
+_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR
+_ALL = (_AWAY, _UNREADABLE)
+_ONE = (_BAD, _ABSENT, *_ALL)
+_ANY = (_BAD, _ABSENT, _CONFLICT, *_ALL)
 
 
 def _routes_of(kind: Kind[Any, Any]) -> Iterator[Route]:
     """The five routes of a kind of objects, fewer where the API does not write them."""
     objects, many, waits = Objects(kind), kind.collection, kind.title is not None
-    one, state = f"{ROOT}{many}/{{key}}/", f"{ROOT}inspect/{many}/{{key}}/"
+    one, state = _paths_of(kind)
     yield Route(_READ, f"{ROOT}{many}/", objects.list_all, (f"list_{many}",), list[kind.body])  # type: ignore[name-defined]
     yield Route(_READ, one, objects.read, (f"read_{many}",), kind.body, None, _ONE)
     if kind.create:
@@ -71,6 +74,15 @@ def _routes_of(kind: Kind[Any, Any]) -> Iterator[Route]:
     elif kind.remove:
         yield Route(_DELETE, one, objects.delete, (f"delete_{many}",), str, None, _ANY, is_awaited=waits)
     yield Route(_READ, state, objects.inspect, (f"inspect_{many}",), kind.inspection, None, _ONE)
+
+
+def _paths_of(kind: Kind[Any, Any]) -> tuple[str, str]:
+    """Where one of a kind is, and where its state is."""
+    return f"{ROOT}{kind.collection}/{{key}}/", f"{ROOT}inspect/{kind.collection}/{{key}}/"
+
+
+def _key_forms() -> dict[str, str]:
+    return {path: kind.key_form for kind in KINDS for path in _paths_of(kind)}
 
 
 _ENDPOINT = f"{ROOT}endpoints/{{key}}/"
@@ -91,7 +103,8 @@ COLLECTIONS = tuple(sorted({*(kind.collection for kind in KINDS), "endpoints"}))
 
 def make_app(surroundings: Surroundings) -> AsgiApp:
     """The application that serves ROUTES, and /openapi.json that describes them."""
-    app = FastAPI(
+    app = DescribedApp(
+        _key_forms(),
         title="netmaster",
         description="Contiv's REST API, served by Isthmus.",
         version=__version__,

@@ -26,6 +26,7 @@ class Kind(Generic[_K, _R]):
     answer links to, `state` those that its state is made of besides, and `narrowed` says which part of a prefix is one
     object's, where it is less than its tenant's. `create` is None where the API does not write such objects, and so is
     `remove`. `title` is under what name nodes report a problem with it: with one, a change waits for the nodes.
+    `key_form` is the pattern of a key in a URL.
     """
 
     collection: str
@@ -45,6 +46,7 @@ class Kind(Generic[_K, _R]):
     tenant_of: Callable[[_K], TenantName] | None = lambda key: key.tenant  # type: ignore[attr-defined]  # most keys
     title: Callable[[_K], str] | None = None
     narrowed: Mapping[str, Callable[[_K], str]] = field(default_factory=dict)
+    key_form: str = "^[^:]+:[^:]+$"
 
     def around(self, prefixes: tuple[str, ...], key: _K) -> tuple[str, ...]:
         """Of these kinds' prefixes what belongs to `key` or its tenant; all of it, where `key` is of no tenant."""
@@ -71,6 +73,7 @@ _SCOPED = frozenset(
     )
 )
 _POPULATION = (keys.ENDPOINTS, keys.ADDRESSES, keys.NODES)
+_ONE_NAME = "^[^:]+$"
 _TAGS = tuple(keys.tags_of(encap) for encap in Encap)
 
 
@@ -97,6 +100,7 @@ TENANTS = Kind(
     ),
     state=_POPULATION,
     tenant_of=lambda name: name,
+    key_form=_ONE_NAME,
 )
 NETWORKS = Kind(
     collection="networks",
@@ -164,6 +168,7 @@ RULES = Kind(
     create=lambda body, key: wishes.rule_creation(requests.parse_rule(body, key)),
     remove=wishes.rule_removal,
     tenant_of=lambda key: key.policy.tenant,
+    key_form="^[^:]+:[^:]+:[^:]+$",
 )
 NET_PROFILES = Kind(
     collection="netprofiles",
@@ -223,6 +228,7 @@ BGPS = Kind(
     create=lambda body, key: wishes.bgp_creation(requests.parse_bgp(body, key)),
     remove=wishes.bgp_removal,
     tenant_of=None,
+    key_form=_ONE_NAME,
 )
 GLOBALS = Kind(
     collection="globals",
@@ -238,6 +244,7 @@ GLOBALS = Kind(
     create=lambda body, key: wishes.settings_change(requests.parse_settings(body, key)),
     state=(keys.NETWORKS, *_TAGS),
     tenant_of=None,
+    key_form=f"^{requests.GLOBAL_KEY}$",
 )
 NODES = Kind(
     collection="nodes",
@@ -254,6 +261,7 @@ NODES = Kind(
     links=(keys.NODES,),
     state=(keys.ENDPOINTS,),
     tenant_of=None,
+    key_form=_ONE_NAME,
 )
 
 KINDS: tuple[Kind[Any, Any], ...] = (

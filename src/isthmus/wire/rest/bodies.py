@@ -4,12 +4,13 @@ Source: spec 2.5 "JSON fields" and 2.6. What Contiv does not have says so in its
 """
 # ruff: noqa: N815  the names are Contiv's
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from isthmus.core.model import Action, ArpMode, Direction, Encap, ForwardMode, NetworkType
 from isthmus.wire.rest.fields import (
+    Addresses,
     AsNumber,
     Bandwidth,
     Burst,
@@ -20,11 +21,19 @@ from isthmus.wire.rest.fields import (
     LongName,
     Name,
     Names,
+    Pool,
+    PoolV6,
     Port,
+    Ports,
     Priority,
+    PrivateSubnet,
     Protocol,
     Router,
+    Selectors,
+    Subnet,
+    SubnetV6,
     TagNumber,
+    TagRange,
     one_of,
 )
 
@@ -38,18 +47,35 @@ class Link(BaseModel):
     key: str
 
 
-class Body(BaseModel):
-    """What every object has beside its own fields."""
+def _say_required(schema: dict[str, Any], kind: type["Body"]) -> None:
+    schema["required"] = [alias_of(kind, name) for name in kind.REQUIRED]
 
-    model_config = ConfigDict(strict=True, populate_by_name=True)
+
+class Body(BaseModel):
+    """What every object has beside its own fields.
+
+    `REQUIRED` are the fields that a request must give and every answer has.
+    """
+
+    REQUIRED: ClassVar[tuple[str, ...]] = ()
+
+    model_config = ConfigDict(strict=True, populate_by_name=True, json_schema_extra=_say_required)
 
     key: str = Field(default="", description="The object's key, set by the server.")
     link_sets: dict[str, dict[str, Link]] = Field(default_factory=dict, serialization_alias="link-sets")
     links: dict[str, Link] = Field(default_factory=dict)
 
 
+def alias_of(kind: type[Body], name: str) -> str:
+    """What a field is called in JSON."""
+    alias = kind.model_fields[name].serialization_alias
+    return alias if isinstance(alias, str) else name
+
+
 class TenantBody(Body):
     """A tenant."""
+
+    REQUIRED = ("tenantName",)
 
     tenantName: Name = ""
     defaultNetwork: Name = ""
@@ -58,34 +84,40 @@ class TenantBody(Body):
 class NetworkBody(Body):
     """A network of a tenant."""
 
+    REQUIRED = ("tenantName", "networkName", "encap", "subnet")
+
     tenantName: Name = ""
     networkName: Name = ""
     cfgdTag: Label = Field(default="", description="A label of the operator's.")
     encap: Annotated[str, one_of(*Encap)] = Field(default="", description="vlan or vxlan.")
     gateway: Ipv4 = Field(default="", description="IPv4, within the subnet.")
     ipv6Gateway: Ipv6 = Field(default="", description="IPv6, within ipv6Subnet.")
-    ipv6Subnet: str = Field(default="", description="IPv6/LEN, LEN 1 to 127.")
+    ipv6Subnet: SubnetV6 = Field(default="", description="IPv6/LEN, LEN 1 to 127.")
     nwType: Annotated[str, one_of(*NetworkType)] = Field(default="", description="data (where absent) or infra.")
     pktTag: TagNumber = Field(default=0, description="The VLAN id or VNI that was asked for; 0 is any.")
-    subnet: str = Field(default="", description="A.B.C.D/LEN or A.B.C.D-E.F.G.H/LEN, LEN 8 to 31.")
+    subnet: Subnet = Field(default="", description="A.B.C.D/LEN or A.B.C.D-E.F.G.H/LEN, LEN 8 to 31.")
 
 
 class EndpointGroupBody(Body):
     """Containers of one network that policies and a net profile apply to."""
+
+    REQUIRED = ("tenantName", "groupName", "networkName")
 
     tenantName: Name = ""
     groupName: Name = ""
     networkName: Name = ""
     cfgdTag: Label = Field(default="", description="A label of the operator's.")
     extContractsGrps: list[str] = Field(default_factory=list, description="Refused: this system has no ACI.")
-    ipPool: str = Field(default="", description="A.B.C.D-E.F.G.H: the addresses that are its members' alone.")
-    ipv6Pool: str = Field(default="", description="The same for IPv6. Not in Contiv.")
+    ipPool: Pool = Field(default="", description="A.B.C.D-E.F.G.H: the addresses that are its members' alone.")
+    ipv6Pool: PoolV6 = Field(default="", description="The same for IPv6. Not in Contiv.")
     netProfile: Name = ""
     policies: Names = Field(default_factory=list)
 
 
 class PolicyBody(Body):
     """A set of rules."""
+
+    REQUIRED = ("tenantName", "policyName")
 
     tenantName: Name = ""
     policyName: Name = ""
@@ -94,24 +126,28 @@ class PolicyBody(Body):
 class RuleBody(Body):
     """One rule of a policy."""
 
+    REQUIRED = ("tenantName", "policyName", "ruleId", "direction")
+
     tenantName: Name = ""
     policyName: Name = ""
     ruleId: Name = ""
     action: Annotated[str, one_of(*Action)] = Field(default="", description="allow (where absent) or deny.")
     direction: Annotated[str, one_of(*Direction)] = Field(default="", description="in or out.")
     fromEndpointGroup: Name = ""
-    fromIpAddress: str = Field(default="", description=_SPAN)
+    fromIpAddress: Addresses = Field(default="", description=_SPAN)
     fromNetwork: Name = ""
     port: Port = Field(default=0, description="TCP or UDP port; 0 is any.")
     priority: Priority = Field(default=0, description="1 (where absent) to 100; the higher wins.")
     protocol: Protocol = Field(default="", description="tcp, udp, icmp, a number, or empty for any.")
     toEndpointGroup: Name = ""
-    toIpAddress: str = Field(default="", description=_SPAN)
+    toIpAddress: Addresses = Field(default="", description=_SPAN)
     toNetwork: Name = ""
 
 
 class NetprofileBody(Body):
     """Limits on what each member of a group sends."""
+
+    REQUIRED = ("tenantName", "profileName")
 
     tenantName: Name = ""
     profileName: Name = ""
@@ -123,16 +159,20 @@ class NetprofileBody(Body):
 class ServiceLBBody(Body):
     """A virtual address for containers with certain labels."""
 
+    REQUIRED = ("tenantName", "serviceName", "networkName", "selectors", "ports")
+
     tenantName: Name = ""
     serviceName: LongName = ""
     networkName: Name = ""
     ipAddress: Ipv4 = Field(default="", description="The address that was asked for; empty is any.")
-    ports: list[str] = Field(default_factory=list, description="PORT:TARGETPORT:PROTOCOL, TCP or UDP.")
-    selectors: list[str] = Field(default_factory=list, description="KEY=VALUE: labels that all providers have.")
+    ports: Ports = Field(default_factory=list, description="PORT:TARGETPORT:PROTOCOL, TCP or UDP.")
+    selectors: Selectors = Field(default_factory=list, description="KEY=VALUE: labels that all providers have.")
 
 
 class BgpBody(Body):
     """A node's router and its neighbour."""
+
+    REQUIRED = ("hostname", "routerip", "as_number", "neighbor_as")
 
     hostname: LongName = ""
     as_number: AsNumber = Field(
@@ -151,6 +191,8 @@ class BgpBody(Body):
 class AppProfileBody(Body):
     """A named list of groups."""
 
+    REQUIRED = ("tenantName", "appProfileName")
+
     tenantName: Name = ""
     appProfileName: Name = ""
     endpointGroups: Names = Field(default_factory=list)
@@ -159,15 +201,15 @@ class AppProfileBody(Body):
 class GlobalBody(Body):
     """The settings of the whole cluster."""
 
-    name: str = "global"
+    name: Annotated[str, one_of("global")] = "global"
     arpMode: Annotated[str, one_of(*ArpMode)] = Field(default="", description="proxy or flood; kept, without effect.")
     fwdMode: Annotated[str, one_of(*ForwardMode)] = Field(
         default="", description="bridge or routing; kept, without effect."
     )
     networkInfraType: str = Field(default="", description="default: this system has no ACI.")
-    pvtSubnet: str = Field(default="", description="IPv4/16; kept, without effect.")
-    vlans: str = Field(default="", description="The VLAN ids that networks may have: FIRST-LAST.")
-    vxlans: str = Field(default="", description="The VNIs that networks may have: FIRST-LAST.")
+    pvtSubnet: PrivateSubnet = Field(default="", description="IPv4/16; kept, without effect.")
+    vlans: TagRange = Field(default="", description="The VLAN ids that networks may have: FIRST-LAST.")
+    vxlans: TagRange = Field(default="", description="The VNIs that networks may have: FIRST-LAST.")
 
 
 class NodeBody(Body):

@@ -6,12 +6,11 @@ for a number, nor a number for a text.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from isthmus.core.admit.groups import GroupRequest
 from isthmus.core.admit.networks import NetworkRequest
@@ -65,6 +64,7 @@ from isthmus.wire.rest.bodies import (
     RuleBody,
     ServiceLBBody,
     TenantBody,
+    alias_of,
 )
 from isthmus.wire.rest.spans import parse_span
 
@@ -74,6 +74,7 @@ GREATEST_VNI = 65535  # Contiv's
 LONGEST_VNI_RANGE = 16000  # Contiv's
 NO_ACI = "this system has no ACI fabric, so there are no ACI gateways and no external contracts"
 _SHOWN_AT_MOST = 80  # characters of a wrong value in a refusal
+_TOLD_AT_MOST = 10  # wrong fields and elements in a refusal
 _PORT = re.compile(r"([0-9]{1,5}):([0-9]{1,5}):(tcp|udp)", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,8})-([0-9]{1,8})", re.ASCII)
 
@@ -88,7 +89,7 @@ def parse_tenant(body: bytes, url_key: str) -> Tenant:
         InvalidError: a malformed body or field, or another key than the URL's.
     """
     fields = _fields(TenantBody, body)
-    _require(fields, "tenantName")
+    _require(fields)
     _check_key(fields.tenantName, url_key)
     return Tenant(TenantName(fields.tenantName), fields.defaultNetwork)
 
@@ -96,7 +97,7 @@ def parse_tenant(body: bytes, url_key: str) -> Tenant:
 def parse_network(body: bytes, url_key: str) -> NetworkRequest:
     """The network that a request asks for."""
     fields = _fields(NetworkBody, body)
-    _require(fields, "tenantName", "networkName", "encap", "subnet")
+    _require(fields)
     key = NetworkKey(TenantName(fields.tenantName), NetworkName(fields.networkName))
     _check_key(str(key), url_key)
     return NetworkRequest(
@@ -115,7 +116,7 @@ def parse_network(body: bytes, url_key: str) -> NetworkRequest:
 def parse_group(body: bytes, url_key: str) -> GroupRequest:
     """The endpoint group that a request asks for."""
     fields = _fields(EndpointGroupBody, body)
-    _require(fields, "tenantName", "groupName", "networkName")
+    _require(fields)
     key = GroupKey(TenantName(fields.tenantName), GroupName(fields.groupName))
     _check_key(str(key), url_key)
     if fields.extContractsGrps:
@@ -134,7 +135,7 @@ def parse_group(body: bytes, url_key: str) -> GroupRequest:
 def parse_policy(body: bytes, url_key: str) -> Policy:
     """The policy that a request asks for."""
     fields = _fields(PolicyBody, body)
-    _require(fields, "tenantName", "policyName")
+    _require(fields)
     key = PolicyKey(TenantName(fields.tenantName), PolicyName(fields.policyName))
     _check_key(str(key), url_key)
     return Policy(key)
@@ -143,7 +144,7 @@ def parse_policy(body: bytes, url_key: str) -> Policy:
 def parse_rule(body: bytes, url_key: str) -> Rule:
     """The rule that a request asks for."""
     fields = _fields(RuleBody, body)
-    _require(fields, "tenantName", "policyName", "ruleId", "direction")
+    _require(fields)
     key = RuleKey(PolicyKey(TenantName(fields.tenantName), PolicyName(fields.policyName)), RuleId(fields.ruleId))
     _check_key(str(key), url_key)
     direction = Direction(fields.direction)
@@ -182,7 +183,7 @@ def _check_sides(fields: RuleBody, key: RuleKey, direction: Direction) -> None:
 def parse_net_profile(body: bytes, url_key: str) -> NetProfile:
     """The net profile that a request asks for."""
     fields = _fields(NetprofileBody, body)
-    _require(fields, "tenantName", "profileName")
+    _require(fields)
     key = ProfileKey(TenantName(fields.tenantName), ProfileName(fields.profileName))
     _check_key(str(key), url_key)
     return NetProfile(key, fields.bandwidth, fields.burst, fields.DSCP)
@@ -191,16 +192,14 @@ def parse_net_profile(body: bytes, url_key: str) -> NetProfile:
 def parse_service(body: bytes, url_key: str) -> ServiceRequest:
     """The service that a request asks for."""
     fields = _fields(ServiceLBBody, body)
-    _require(fields, "tenantName", "serviceName", "networkName")
+    _require(fields)
     key = ServiceKey(TenantName(fields.tenantName), ServiceName(fields.serviceName))
     _check_key(str(key), url_key)
-    if not fields.selectors or not fields.ports:
-        raise InvalidError(f"service {key} needs selectors and ports")
     return ServiceRequest(
         key=key,
         network=NetworkName(fields.networkName),
         selectors=tuple(sorted({_selector(text, key) for text in fields.selectors})),
-        ports=tuple(_port(text, key) for text in fields.ports),
+        ports=_ports(fields.ports, key),
         wished_vip=IPv4Address(fields.ipAddress) if fields.ipAddress else None,
     )
 
@@ -210,6 +209,15 @@ def _selector(text: str, key: ServiceKey) -> str:
     if not name or not equals or not value or "=" in value:
         raise InvalidError(f'service {key}: invalid selector "{text}", its form is KEY=VALUE')
     return text
+
+
+def _ports(texts: Sequence[str], key: ServiceKey) -> tuple[ServicePort, ...]:
+    ports = tuple(_port(text, key) for text in texts)
+    doors = [(port.port, port.protocol) for port in ports]
+    twice = next((door for door in doors if doors.count(door) > 1), None)
+    if twice:
+        raise InvalidError(f"service {key} has port {twice[0]} of {twice[1]} twice")
+    return ports
 
 
 def _port(text: str, key: ServiceKey) -> ServicePort:
@@ -224,7 +232,7 @@ def _port(text: str, key: ServiceKey) -> ServicePort:
 def parse_bgp(body: bytes, url_key: str) -> Bgp:
     """The router that a request asks for."""
     fields = _fields(BgpBody, body)
-    _require(fields, "hostname", "routerip", "as_number", "neighbor_as")
+    _require(fields)
     _check_key(fields.hostname, url_key)
     return Bgp(
         node=NodeName(fields.hostname),
@@ -238,7 +246,7 @@ def parse_bgp(body: bytes, url_key: str) -> Bgp:
 def parse_app_profile(body: bytes, url_key: str) -> AppProfile:
     """The app profile that a request asks for."""
     fields = _fields(AppProfileBody, body)
-    _require(fields, "tenantName", "appProfileName")
+    _require(fields)
     key = AppProfileKey(TenantName(fields.tenantName), AppProfileName(fields.appProfileName))
     _check_key(str(key), url_key)
     return AppProfile(key, tuple(map(GroupName, fields.endpointGroups)))
@@ -278,7 +286,7 @@ def _private_subnet(text: str) -> IPv4Network:
         subnet = IPv4Network(text)
     except ValueError:
         subnet = None
-    if subnet is None or subnet.prefixlen != 16:
+    if subnet is None or not text.endswith("/16"):
         raise InvalidError(f'pvtSubnet "{text}" has not the form A.B.0.0/16')
     return subnet
 
@@ -317,18 +325,20 @@ def _fields(kind: type[_B], body: bytes) -> _B:
         raise InvalidError(f"the request's body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidError("the request's body is not a JSON object")
-    own = {_alias(name, field) for name, field in kind.model_fields.items() if name not in Body.model_fields}
+    own = {alias_of(kind, name) for name in kind.model_fields if name not in Body.model_fields}
     try:
         return kind.model_validate({name: document[name] for name in own if document.get(name) is not None})
     except ValidationError as error:
-        raise InvalidError("; ".join(_complaint(each) for each in error.errors())) from None
+        raise InvalidError(_complaints(error)) from None
 
 
-def _alias(name: str, field: FieldInfo) -> str:
-    return field.validation_alias if isinstance(field.validation_alias, str) else name
+_WANTED = {"string_type": "is not a text", "int_type": "is not a whole number", "list_type": "is not a list"}
 
 
-_WANTED = {"string_type": "is not a text", "int_type": "is not a whole number"}
+def _complaints(error: ValidationError) -> str:
+    told = [_complaint(each) for each in error.errors()[:_TOLD_AT_MOST]]
+    more = error.error_count() - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
@@ -340,9 +350,9 @@ def _complaint(error: Mapping[str, Any]) -> str:
     return f"{where} {shown} {rule}"
 
 
-def _require(fields: Body, *names: str) -> None:
-    kinds = type(fields).model_fields
-    missing = [_alias(name, kinds[name]) for name in names if not getattr(fields, name)]
+def _require(fields: Body) -> None:
+    kind = type(fields)
+    missing = [alias_of(kind, name) for name in kind.REQUIRED if not getattr(fields, name)]
     if missing:
         raise InvalidError(f"{' and '.join(missing)} must be given")
 

@@ -5,8 +5,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from isthmus.core.errors import InvalidError
 from isthmus.core.model import Address, Span
+from isthmus.wire.rest.fields import ADDRESSES_FORM
 
 _FORM = "an address, ADDRESS/LEN, or ADDRESS-ADDRESS"
+_LETTERS = re.compile(ADDRESSES_FORM, re.ASCII)  # so neither a zone nor a netmask
 _LAST_OCTET = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
@@ -18,11 +20,14 @@ def parse_span(text: str) -> Span:
 
     Source: spec 2.6 "rule from/toIpAddress".
     """
+    refusal = InvalidError(f'address "{text}" has not the form of {_FORM}')
+    if not _LETTERS.fullmatch(text):
+        raise refusal
     first_text, dash, last_text = text.partition("-")
     try:
         first, last = _range(first_text, last_text) if dash else _prefix(text)
     except ValueError:
-        raise InvalidError(f'address "{text}" has not the form of {_FORM}') from None
+        raise refusal from None
     if first.version != last.version or int(last) < int(first):
         raise InvalidError(f'address "{text}": the range ends before it begins')
     return Span(text, first, last)
