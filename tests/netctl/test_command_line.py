@@ -292,5 +292,6 @@ def test_it_starts_without_the_heavy_libraries() -> None:
         "rich",
         "argparse",
         "argcomplete",
+        "yaml",
     }
     assert heavy & set(done.stdout.split()) == set()

@@ -1,8 +1,10 @@
 """Every command and every option stands in docs/reference/netctl.md."""
 
+import re
 from pathlib import Path
 
 from isthmus.netctl.__main__ import ROOT
+from isthmus.netctl.kinds import KINDS, Kind
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/netctl.md").read_text()
 SECTIONS = {section.split("\n", 1)[0]: section for section in PAGE.split("### ")[1:]}
@@ -28,3 +30,27 @@ def test_every_alias_and_global_option_is_told() -> None:
     for name in aliases | {name for group in ROOT.subcommands for name in group.names[1:]} | {"network"}:
         assert f"`{name}`" in PAGE
     assert [flag.name for flag in ROOT.flags if f"`--{flag.name}" not in PAGE] == []
+
+
+def test_every_kind_and_field_of_a_file_is_told_and_nothing_else() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/apply.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
+    told = [[re.findall(r"`([^`]+)`", cell) for cell in row] for row in rows]
+    assert told == [
+        [
+            [kind.word],
+            [name.word for name in kind.names],
+            [field.name for field in kind.fields],
+            may_change(kind),
+        ]
+        for kind in KINDS
+    ]
+
+
+def may_change(kind: Kind) -> list[str]:
+    """The fields named as such: none where all may change, or none."""
+    able = [
+        field.name for field in kind.fields if not field.is_fixed and field.name not in ("networkName", "ipAddress")
+    ]
+    is_told = len(able) < len(kind.fields)
+    return able if is_told else []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from isthmus import __version__
 from isthmus.core.errors import InvalidError
-from isthmus.netctl import version
+from isthmus.netctl import declarative, version
 from isthmus.netctl.client import DEFAULT_MASTER, BadMasterError, Client, RefusedError, UnreachableError
 from isthmus.netctl.command import Call, Command, FailedError, UsageError
 from isthmus.netctl.output import complain
@@ -49,6 +49,7 @@ ROOT = Command(
             ("service",), "Services: an address in front of containers with certain labels", source="services:COMMANDS"
         ),
         Command(("tenant",), "Tenants: spaces of names and addresses", source="tenants:COMMANDS"),
+        *declarative.COMMANDS,
         version.COMMAND,
     ),
 )

@@ -6,7 +6,7 @@ again of the next: what is there already is created as if it were new.
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -104,6 +104,10 @@ class Client:
     def version(self) -> Object:
         """What the master was built from."""
         return dict(self._ask("GET", "/version").content)
+
+    def check(self, objects: Sequence[Object]) -> list[Object]:
+        """What is wrong with the form of objects that are to be created: `{"index": its number, "text": str}`."""
+        return list(self._api("POST", "check/", json.dumps({"objects": objects}).encode()).content)
 
     def _api(self, method: str, path: str, body: bytes = b"") -> Done:
         return self._ask(method, f"/api/v1/{path}", body)

@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 
 from isthmus import __version__
 from isthmus.core.errors import NotFoundError
-from isthmus.netmaster import leftovers, routes
+from isthmus.netmaster import checks, leftovers, routes
 from isthmus.netmaster.answers import MAX_BODY_BYTES, PENDING_HEADER, STATUS, TooLargeError, answer_errors
 from isthmus.netmaster.described import DescribedApp
 from isthmus.netmaster.kinds import KINDS, NODES, Kind
 from isthmus.netmaster.routes import Objects, Surroundings
-from isthmus.wire.rest.bodies import EndpointBody, VersionBody
+from isthmus.wire.rest.bodies import CheckBody, EndpointBody, FaultBody, VersionBody
 from isthmus.wire.rest.requests import NO_ACI
 from isthmus.wire.rest.states import EndpointInspection
 
@@ -95,6 +95,7 @@ ROUTES = (
     Route(_READ, f"{ROOT}endpoints/", leftovers.list_endpoints, ("list_endpoints",), list[EndpointBody]),
     Route(_DELETE, _ENDPOINT, leftovers.delete_endpoint, ("delete_endpoint",), str, None, _ANY, ("force",)),
     Route(_READ, _INSPECT_ENDPOINT, leftovers.inspect_endpoint, ("inspect_endpoint",), EndpointInspection, None, _ANY),
+    Route(("POST",), f"{ROOT}check/", checks.check, ("check",), list[FaultBody], CheckBody, (_BAD,)),
     Route(_DELETE, _CLEAN_UP, leftovers.clean_up, ("clean_up",), list[EndpointBody], None, _ANY),
 )
 
@@ -121,6 +122,7 @@ def make_app(surroundings: Surroundings) -> AsgiApp:
             app.add_api_route(path, _no_aci, methods=[*_READ, *_WRITE, *_DELETE], include_in_schema=False)
     answer_errors(app)
     app.add_exception_handler(HTTPException, _no_such_route)
+    _describe_requests(app)
     return _limited(_with_slash(app))
 
 
@@ -167,6 +169,22 @@ def _extra(route: Route) -> dict[str, Any]:
         switch = {"type": "string", "enum": ["true", "false"]}
         extra["parameters"] = [{"name": name, "in": "query", "schema": switch} for name in route.parameters]
     return extra
+
+
+def _describe_requests(app: FastAPI) -> None:
+    """Describe the bodies that are only taken, too: FastAPI looks at answers, as we parse requests ourselves."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        schemas = document["components"]["schemas"]
+        for taken in (route.takes for route in ROUTES if route.takes):
+            schema = taken.model_json_schema(ref_template="#/components/schemas/{model}")
+            for name, part in {**schema.pop("$defs", {}), taken.__name__: schema}.items():
+                schemas.setdefault(name, part)
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
 async def _no_aci(_request: Request) -> Response:

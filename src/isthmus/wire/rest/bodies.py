@@ -243,6 +243,27 @@ class EndpointBody(BaseModel):
     vtepIP: str = Field(default="", description="The tunnel address of its node.")
 
 
+class Candidate(BaseModel):
+    """An object that somebody means to create."""
+
+    collection: str
+    key: str
+    fields: dict[str, Any] = Field(description="As they would be posted.")
+
+
+class CheckBody(BaseModel):
+    """Objects whose form is to be checked. Not in Contiv."""
+
+    objects: list[Candidate]
+
+
+class FaultBody(BaseModel):
+    """What is wrong with one of them."""
+
+    index: int = Field(description="Its number in the request, from 0.")
+    text: str
+
+
 class VersionBody(BaseModel):
     """What a program was built from."""
 

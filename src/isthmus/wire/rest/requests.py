@@ -56,6 +56,8 @@ from isthmus.wire.rest.bodies import (
     AppProfileBody,
     BgpBody,
     Body,
+    Candidate,
+    CheckBody,
     EndpointGroupBody,
     GlobalBody,
     NetprofileBody,
@@ -267,6 +269,14 @@ def parse_settings(body: bytes, url_key: str) -> SettingsRequest:
     )
 
 
+def parse_check(body: bytes) -> list[Candidate]:
+    """The objects that a request wants checked."""
+    try:
+        return CheckBody.model_validate(_object(body)).objects
+    except ValidationError as error:
+        raise InvalidError("; ".join(_complaint(each) for each in error.errors())) from None
+
+
 def _range(name: str, text: str, greatest: int, longest: int | None = None) -> Range | None:
     if not text:
         return None
@@ -318,13 +328,18 @@ def parse_rule_key(url_key: str) -> RuleKey:
     return RuleKey(PolicyKey(TenantName(parts[0]), PolicyName(parts[1])), RuleId(parts[2]))
 
 
-def _fields(kind: type[_B], body: bytes) -> _B:
+def _object(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested without end
         raise InvalidError(f"the request's body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidError("the request's body is not a JSON object")
+    return document
+
+
+def _fields(kind: type[_B], body: bytes) -> _B:
+    document = _object(body)
     own = {alias_of(kind, name) for name in kind.model_fields if name not in Body.model_fields}
     try:
         return kind.model_validate({name: document[name] for name in own if document.get(name) is not None})
