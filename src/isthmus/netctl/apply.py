@@ -1,10 +1,10 @@
 """`netctl apply`: makes it so as files say, after all of them were checked."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from isthmus.netctl.client import Client, RefusedError, UnreachableError
+from isthmus.netctl.client import Client, Object, RefusedError, UnreachableError
 from isthmus.netctl.cluster import items
 from isthmus.netctl.command import Call, FailedError, UsageError
 from isthmus.netctl.documents import BadFileError, Document, parse
@@ -32,13 +32,50 @@ def apply(call: Call) -> None:
         raise UsageError("File required: -f FILE, or -f - for standard input")
     intent = intent_of(_documents(names))
     _refuse(intent.faults)
-    found = plan(intent.items, items(call.client), is_pruning=call.parsed.is_on("prune"))
-    _refuse((*found.faults, *_faults(call.client, intent, found)))
+    found = _checked(call, intent)
     if call.parsed.is_on("dry-run"):
         print(difference(found.changes) + _summary(found, "to be "), end="")
         return
+    if intent.records:
+        _restore(call.client, intent.records)
+        found = _plan(call, intent, ())
     _carry_out(call.client, found)
     print(_summary(found), end="")
+
+
+def _checked(call: Call, intent: Intent) -> Plan:
+    """What is to be done to the objects, once the records are there.
+
+    Raises:
+        FailedError: it cannot be done.
+    """
+    restored: list[Item] = []
+    if intent.records:
+        counts = call.client.restore(intent.records, is_dry_run=True)
+        restored = [item for item in intent.items if item.record_key in intent.records]
+        if call.parsed.is_on("dry-run"):
+            print(f"{_records(counts)} to be restored, {counts.get('unchanged', 0)} unchanged")
+    found = _plan(call, intent, restored)
+    _refuse((*found.faults, *_faults(call.client, intent, found)))
+    return found
+
+
+def _plan(call: Call, intent: Intent, restored: Iterable[Item]) -> Plan:
+    there = {item.identity: item for item in (*restored, *items(call.client))}
+    return plan(intent.items, there.values(), is_pruning=call.parsed.is_on("prune"))
+
+
+def _restore(client: Client, records: Mapping[str, str]) -> None:
+    try:
+        counts = client.restore(records, is_dry_run=False)
+    except (RefusedError, UnreachableError) as error:
+        raise FailedError(f"not all records are restored: {error} (run it again to complete it)") from error
+    if counts.get("written"):
+        print(f"restored {_records(counts)}, {counts.get('unchanged', 0)} unchanged", flush=True)
+
+
+def _records(counts: Object) -> str:
+    return _counted(counts.get("written", 0), "record")
 
 
 def _documents(names: tuple[str, ...]) -> list[Document]:

@@ -109,6 +109,15 @@ class Client:
         """What is wrong with the form of objects that are to be created: `{"index": its number, "text": str}`."""
         return list(self._api("POST", "check/", json.dumps({"objects": objects}).encode()).content)
 
+    def backup(self) -> dict[str, str]:
+        """All records of the cluster: values by key."""
+        return dict(self._api("GET", "backup/").content["records"])
+
+    def restore(self, records: Mapping[str, str], *, is_dry_run: bool) -> Object:
+        """Write records that are not there, or only count them: `{"written": int, "unchanged": int}`."""
+        path = f"restore/{'?dry-run=true' if is_dry_run else ''}"
+        return dict(self._api("POST", path, json.dumps({"records": records}).encode()).content)
+
     def _api(self, method: str, path: str, body: bytes = b"") -> Done:
         return self._ask(method, f"/api/v1/{path}", body)
 

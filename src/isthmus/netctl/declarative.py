@@ -34,6 +34,7 @@ COMMANDS = (
             Flag(("tenant", "t"), "This tenant only"),
             Flag(("kind", "k"), "This kind of object only: network, group, ...; may be repeated", Kind.LIST),
             Flag(("output", "o"), "yaml or json", default="yaml"),
+            Flag(("all", "a"), "A backup: all objects, and the records of addresses, tags and containers", Kind.SWITCH),
         ),
         run=_export,
     ),

@@ -1,6 +1,6 @@
 """Documents to the objects that they want, each checked by itself and against the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from isthmus.netctl.documents import Document, Entry
@@ -20,9 +20,10 @@ class Fault(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """All that the files want, in the order in which it can be made so, and what is wrong with them."""
+    """All that the files want, in the order in which it can be made so; records; and what is wrong with the files."""
 
     items: tuple[Item, ...]
+    records: Mapping[str, str]
     faults: tuple[Fault, ...]
 
 
@@ -32,10 +33,11 @@ class _WrongError(Exception):
 
 def intent_of(documents: Iterable[Document]) -> Intent:
     """What the documents want, all together."""
+    parts = list(documents)
     items: list[Item] = []
     faults: list[Fault] = []
     seen: dict[tuple[str, str], str] = {}
-    for entry in (each for document in documents for each in document.objects):
+    for entry in (each for document in parts for each in document.objects):
         try:
             item = _item(entry)
         except _WrongError as error:
@@ -46,7 +48,17 @@ def intent_of(documents: Iterable[Document]) -> Intent:
             continue
         seen[item.identity] = item.place
         items.append(item)
-    return Intent(tuple(sorted(items, key=rank)), tuple(faults))
+    records, twins = _together(parts)
+    return Intent(tuple(sorted(items, key=rank)), records, (*faults, *twins))
+
+
+def _together(documents: list[Document]) -> tuple[Mapping[str, str], list[Fault]]:
+    records: dict[str, str] = {}
+    twins: list[Fault] = []
+    for key, text in (pair for document in documents for pair in document.records.items()):
+        if records.setdefault(key, text) != text:
+            twins.append(Fault("", f"record {key} stands in the files with two values"))
+    return records, twins
 
 
 def rank(item: Item) -> tuple[int, tuple[str, ...]]:

@@ -13,6 +13,9 @@ Value = str | int | list[str]
 Fields = Mapping[str, Value]  # by REST's names; what is zero is left out
 
 
+RECORDS = "/isthmus/v1/"  # what the keys of all records begin with
+
+
 class Form(Enum):
     """What the value of a field is."""
 
@@ -212,6 +215,11 @@ class Item(NamedTuple):
     def url_key(self) -> str:
         """Its key in REST."""
         return ":".join(self.key) or self.kind.word
+
+    @property
+    def record_key(self) -> str:
+        """Where its record stands in etcd; the kinds have the same words there."""
+        return "/".join((RECORDS + self.kind.word, *self.key))
 
     @property
     def title(self) -> str:

@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 
 from isthmus import __version__
 from isthmus.core.errors import NotFoundError
-from isthmus.netmaster import checks, leftovers, routes
+from isthmus.netmaster import backup, checks, leftovers, routes
 from isthmus.netmaster.answers import MAX_BODY_BYTES, PENDING_HEADER, STATUS, TooLargeError, answer_errors
 from isthmus.netmaster.described import DescribedApp
 from isthmus.netmaster.kinds import KINDS, NODES, Kind
 from isthmus.netmaster.routes import Objects, Surroundings
-from isthmus.wire.rest.bodies import CheckBody, EndpointBody, FaultBody, VersionBody
+from isthmus.wire.rest.bodies import BackupBody, CheckBody, EndpointBody, FaultBody, RestoredBody, VersionBody
 from isthmus.wire.rest.requests import NO_ACI
 from isthmus.wire.rest.states import EndpointInspection
 
@@ -33,7 +33,7 @@ class Route:
     """Method and path, what serves them, what it takes and answers, and by which errors it may refuse.
 
     `names` are the description's names of it, one a method. Where `is_awaited`, nodes that have not followed are named
-    in a header.
+    in a header. A body is of `max_body_bytes` at most.
     """
 
     methods: tuple[str, ...]
@@ -45,6 +45,7 @@ class Route:
     refusals: tuple[HTTPStatus, ...] = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR)
     parameters: tuple[str, ...] = ()
     is_awaited: bool = False
+    max_body_bytes: int = MAX_BODY_BYTES
 
 
 _READ, _WRITE, _DELETE = ("GET",), ("POST", "PUT"), ("DELETE",)
@@ -87,6 +88,7 @@ def _key_forms() -> dict[str, str]:
 
 _ENDPOINT = f"{ROOT}endpoints/{{key}}/"
 _INSPECT_ENDPOINT = f"{ROOT}inspect/endpoints/{{key}}/"
+_RESTORE = f"{ROOT}restore/"
 _CLEAN_UP = "/debug/epcleanup/tenant/{tenant}/{kind}/{key}"
 
 ROUTES = (
@@ -96,6 +98,18 @@ ROUTES = (
     Route(_DELETE, _ENDPOINT, leftovers.delete_endpoint, ("delete_endpoint",), str, None, _ANY, ("force",)),
     Route(_READ, _INSPECT_ENDPOINT, leftovers.inspect_endpoint, ("inspect_endpoint",), EndpointInspection, None, _ANY),
     Route(("POST",), f"{ROOT}check/", checks.check, ("check",), list[FaultBody], CheckBody, (_BAD,)),
+    Route(_READ, f"{ROOT}backup/", backup.backup, ("backup",), BackupBody),
+    Route(
+        methods=("POST",),
+        path=_RESTORE,
+        serve=backup.restore,
+        names=("restore",),
+        answers=RestoredBody,
+        takes=BackupBody,
+        refusals=(_BAD, _CONFLICT, _AWAY),
+        parameters=("dry-run",),
+        max_body_bytes=backup.MAX_BACKUP_BYTES,
+    ),
     Route(_DELETE, _CLEAN_UP, leftovers.clean_up, ("clean_up",), list[EndpointBody], None, _ANY),
 )
 
@@ -213,18 +227,22 @@ def _with_slash(app: AsgiApp) -> AsgiApp:
     return served
 
 
+_LIMITS = {route.path.rstrip("/"): route.max_body_bytes for route in ROUTES if route.max_body_bytes != MAX_BODY_BYTES}
+
+
 def _limited(app: AsgiApp) -> AsgiApp:
-    """Let no request's body grow beyond the limit: who reads more of it gets an error."""
+    """Let no request's body grow beyond its route's limit: who reads more of it gets an error."""
 
     async def served(scope: Scope, receive: Any, send: Any) -> None:
+        limit = _LIMITS.get(scope.get("path", "").rstrip("/"), MAX_BODY_BYTES)
         length = 0
 
         async def counted() -> Any:
             nonlocal length
             message = await receive()
             length += len(message.get("body", b""))
-            if length > MAX_BODY_BYTES:
-                raise TooLargeError(f"the request's body is longer than {MAX_BODY_BYTES} bytes")
+            if length > limit:
+                raise TooLargeError(f"the request's body is longer than {limit} bytes")
             return message
 
         await app(scope, counted, send)

@@ -8,8 +8,8 @@ from fastapi import Request, Response
 from isthmus.core.errors import InvalidError
 from isthmus.netmaster.answers import answer
 from isthmus.netmaster.kinds import KINDS
+from isthmus.wire.rest.batches import parse_check
 from isthmus.wire.rest.bodies import Candidate, FaultBody
-from isthmus.wire.rest.requests import parse_check
 
 _CREATES = {kind.collection: kind.create for kind in KINDS if kind.create}
 

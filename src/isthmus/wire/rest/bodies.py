@@ -264,6 +264,19 @@ class FaultBody(BaseModel):
     text: str
 
 
+class BackupBody(BaseModel):
+    """Records of etcd as they are. Not in Contiv."""
+
+    records: dict[str, str] = Field(description="Each one's value, by its key.")
+
+
+class RestoredBody(BaseModel):
+    """How much of a backup was written."""
+
+    written: int = 0
+    unchanged: int = Field(default=0, description="Records that were there already.")
+
+
 class VersionBody(BaseModel):
     """What a program was built from."""
 

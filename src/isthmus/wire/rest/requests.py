@@ -56,8 +56,6 @@ from isthmus.wire.rest.bodies import (
     AppProfileBody,
     BgpBody,
     Body,
-    Candidate,
-    CheckBody,
     EndpointGroupBody,
     GlobalBody,
     NetprofileBody,
@@ -269,14 +267,6 @@ def parse_settings(body: bytes, url_key: str) -> SettingsRequest:
     )
 
 
-def parse_check(body: bytes) -> list[Candidate]:
-    """The objects that a request wants checked."""
-    try:
-        return CheckBody.model_validate(_object(body)).objects
-    except ValidationError as error:
-        raise InvalidError("; ".join(_complaint(each) for each in error.errors())) from None
-
-
 def _range(name: str, text: str, greatest: int, longest: int | None = None) -> Range | None:
     if not text:
         return None
@@ -328,7 +318,12 @@ def parse_rule_key(url_key: str) -> RuleKey:
     return RuleKey(PolicyKey(TenantName(parts[0]), PolicyName(parts[1])), RuleId(parts[2]))
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body's JSON object.
+
+    Raises:
+        InvalidError: it is none.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested without end
@@ -339,12 +334,17 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _fields(kind: type[_B], body: bytes) -> _B:
-    document = _object(body)
+    document = json_object(body)
     own = {alias_of(kind, name) for name in kind.model_fields if name not in Body.model_fields}
     try:
         return kind.model_validate({name: document[name] for name in own if document.get(name) is not None})
     except ValidationError as error:
-        raise InvalidError(_complaints(error)) from None
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> InvalidError:
+    """All that is wrong with the fields of a body, as one line."""
+    return InvalidError(_complaints(error))
 
 
 _WANTED = {"string_type": "is not a text", "int_type": "is not a whole number", "list_type": "is not a list"}
