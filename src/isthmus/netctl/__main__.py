@@ -57,10 +57,10 @@ ROOT = Command(
 
 def main() -> None:
     """Run the command that the words of the command line say."""
-    if "_ARGCOMPLETE" in os.environ:
+    if "_NETCTL_LINE" in os.environ:
         from isthmus.netctl.completion import complete
 
-        complete(ROOT)
+        complete(ROOT, os.environ)
     try:
         code = run(sys.argv[1:])
         print(end="", flush=True)

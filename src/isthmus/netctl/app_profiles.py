@@ -13,7 +13,7 @@ _APP_PROFILES = Collection(
     "Profile name required",
     created="Creating AppProfile {key}",
 )
-_GROUPS = Flag(("group", "g"), "Groups, by commas; none if it is empty")
+_GROUPS = Flag(("group", "g"), "Groups, by commas; none if it is empty", completes="endpointGroups,")
 COLUMNS = (
     Column("Tenant", "------", "tenantName"),
     Column("AppProfile", "----------", "appProfileName"),
@@ -49,16 +49,26 @@ def _is_named(group: Object, tenant: str, names: list[str]) -> bool:
 
 
 COMMANDS = (
-    Command(("create",), "Create an app profile", "[app profile]", (TENANT, _GROUPS), _create),
+    Command(
+        ("create",), "Create an app profile", "[app profile]", (TENANT, _GROUPS), _create, completes=("appProfiles",)
+    ),
     Command(
         ("group-ls", "group-list"),
         "List the groups of an app profile",
         "[app profile]",
         (TENANT, ALL, JSON, QUIET),
         _list_groups,
+        completes=("appProfiles",),
     ),
     _APP_PROFILES.inspect_command(),
     _APP_PROFILES.list_command("List the app profiles", Listing("appProfileName", COLUMNS)),
     _APP_PROFILES.remove_command("Delete an app profile; its groups stay"),
-    Command(("update",), "Replace the groups of an app profile", "[app profile]", (TENANT, _GROUPS), _update),
+    Command(
+        ("update",),
+        "Replace the groups of an app profile",
+        "[app profile]",
+        (TENANT, _GROUPS),
+        _update,
+        completes=("appProfiles",),
+    ),
 )

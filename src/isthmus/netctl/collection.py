@@ -35,6 +35,7 @@ class Collection(NamedTuple):
     created: str = ""
     deleted: str = ""
     has_tenant: bool = True
+    replaced: str = ""  # what a shell may offer where one is created: what is there already and may be changed
 
     @property
     def flags(self) -> tuple[Flag, ...]:
@@ -57,11 +58,12 @@ class Collection(NamedTuple):
             check(call.parsed)
             self.create(call, name, fields(call.parsed, options))
 
-        return Command(("create",), summary, f"[{self.noun}]", (*self.flags, *options.values()), create)
+        flags = (*self.flags, *options.values())
+        return Command(("create",), summary, f"[{self.noun}]", flags, create, completes=(self.replaced,))
 
     def remove_command(self, summary: str) -> Command:
         """`rm`."""
-        return Command(("rm", "delete"), summary, f"[{self.noun}]", self.flags, self._remove)
+        return Command(("rm", "delete"), summary, f"[{self.noun}]", self.flags, self._remove, completes=(self.path,))
 
     def _remove(self, call: Call) -> None:
         name = call.only_argument(self.missing)
@@ -75,7 +77,12 @@ class Collection(NamedTuple):
             print_json(call.client.inspect(self.path, self.key(call, name)))
 
         return Command(
-            ("inspect",), f"Show the {self.noun} and its state as JSON", f"[{self.noun}]", self.flags, inspect
+            ("inspect",),
+            f"Show the {self.noun} and its state as JSON",
+            f"[{self.noun}]",
+            self.flags,
+            inspect,
+            completes=(self.path,),
         )
 
     def list_command(

@@ -63,7 +63,8 @@ class Command(NamedTuple):
     """A word of the command line: one with `run` acts, one without has `subcommands`.
 
     These are its `parts`, or stand in the place of this package that `source` names ("groups:COMMANDS"), and are
-    loaded when they are asked for: netctl needs those of one word.
+    loaded when they are asked for: netctl needs those of one word. `completes` says of each argument what a shell may
+    offer for it, in the words of `completion`.
     """
 
     names: tuple[str, ...]
@@ -73,6 +74,7 @@ class Command(NamedTuple):
     run: Callable[[Call], None] | None = None
     parts: tuple["Command", ...] = ()
     source: str = ""
+    completes: tuple[str, ...] = ()
 
     @property
     def subcommands(self) -> tuple["Command", ...]:
@@ -96,7 +98,8 @@ class Command(NamedTuple):
             yield from each.leaves(words)
 
 
-TENANT = Flag(("tenant", "t"), "Name of the tenant", default="default")
+TENANT = Flag(("tenant", "t"), "Name of the tenant", default="default", completes="tenants")
+FILES = "files"  # what completes names of files
 ALL = Flag(("all", "a"), "List what all tenants have", Kind.SWITCH)
 JSON = Flag(("json", "j"), "Print the objects as JSON", Kind.SWITCH)
 QUIET = Flag(("quiet", "q"), "Print the names only", Kind.SWITCH)

@@ -10,8 +10,8 @@ from isthmus.netctl.output import print_json
 from isthmus.wire.goflags import Flag, Kind
 
 _ENDPOINTS = Collection("endpoints", "endpoint", "endpointID", "Endpoint name required")
-_NETWORK = Flag(("network", "n"), "Instead of an endpoint: all of this network")
-_GROUP = Flag(("group", "g"), "Instead of an endpoint: all of this group")
+_NETWORK = Flag(("network", "n"), "Instead of an endpoint: all of this network", completes="networks")
+_GROUP = Flag(("group", "g"), "Instead of an endpoint: all of this group", completes="endpointGroups")
 _OWNERS = {  # by option: an endpoint's field for it, and its word in the path of a clean-up
     _NETWORK.name: ("networkName", "net"),
     _GROUP.name: ("serviceName", "group"),
@@ -77,7 +77,7 @@ def _living_nodes(call: Call, field: str, name: str) -> list[str]:
 
 
 COMMANDS = (
-    Command(("inspect",), "Show the endpoint's state as JSON", "[endpoint]", run=_inspect),
+    Command(("inspect",), "Show the endpoint's state as JSON", "[endpoint]", run=_inspect, completes=("endpoints",)),
     _ENDPOINTS.list_command("List the endpoints", Listing("endpointID", COLUMNS, WIDE_COLUMNS)),
     Command(
         ("rm", "delete"),
@@ -85,5 +85,6 @@ COMMANDS = (
         "[endpoint]",
         (TENANT, _NETWORK, _GROUP, _FORCE),
         _remove,
+        completes=("endpoints",),
     ),
 )

@@ -27,8 +27,8 @@ WIDE_COLUMNS = (
     Column("Network profile", "---------------", "netProfile"),
 )
 _OPTIONS = {
-    "policies": Flag(("policy", "p"), "Policy of its members; may be repeated", Kind.LIST),
-    "netProfile": Flag(("networkprofile", "n"), "Net profile of its members"),
+    "policies": Flag(("policy", "p"), "Policy of its members; may be repeated", Kind.LIST, completes="policys"),
+    "netProfile": Flag(("networkprofile", "n"), "Net profile of its members", completes="netprofiles"),
     "extContractsGrps": Flag(("external-contract", "e"), "Refused: this system has no ACI", Kind.LIST),
     "ipPool": Flag(("ip-pool", "r"), "A.B.C.D-E.F.G.H: addresses for its members alone"),
     "ipv6Pool": Flag(("ipv6-pool", "r6"), "The same for IPv6"),
@@ -48,6 +48,7 @@ COMMANDS = (
         "[network] [group]",
         (*_GROUPS.flags, *_OPTIONS.values()),
         _create,
+        completes=("networks", "endpointGroups"),
     ),
     _GROUPS.inspect_command(),
     _GROUPS.list_command("List the groups", Listing("groupName", COLUMNS, WIDE_COLUMNS)),

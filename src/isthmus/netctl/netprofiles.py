@@ -11,6 +11,7 @@ _NETPROFILES = Collection(
     "profileName",
     "Net profile name required",
     created="Creating netprofile {key}",
+    replaced="netprofiles",
 )
 _UNITS = {"k": "Kbps", "m": "Mbps", "g": "Gbps"}
 _OPTIONS = {

@@ -15,6 +15,7 @@ _ROUTERS = Collection(
     "Host name required",
     deleted="Deleting Bgp router config: {name}",
     has_tenant=False,
+    replaced="nodes",
 )
 _OPTIONS = {
     "routerip": Flag(("router-ip",), "The router's address and its network's length: A.B.C.D/LEN"),

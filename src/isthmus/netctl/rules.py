@@ -10,16 +10,18 @@ _WRONG_USAGE = 1
 
 _OPTIONS = {
     "priority": Flag(("priority", "p"), "1 to 100; the higher wins", Kind.NUMBER, 1),
-    "direction": Flag(("direction", "d"), "in or out, as the members of the group see it", default="in"),
-    "fromEndpointGroup": Flag(("from-group", "g"), "Group that sends; direction in"),
-    "toEndpointGroup": Flag(("to-group", "e"), "Group that is sent to; direction out"),
-    "fromNetwork": Flag(("from-network", "n"), "Network that sends; direction in"),
-    "toNetwork": Flag(("to-network", "o"), "Network that is sent to; direction out"),
+    "direction": Flag(
+        ("direction", "d"), "in or out, as the members of the group see it", default="in", completes="in|out"
+    ),
+    "fromEndpointGroup": Flag(("from-group", "g"), "Group that sends; direction in", completes="endpointGroups"),
+    "toEndpointGroup": Flag(("to-group", "e"), "Group that is sent to; direction out", completes="endpointGroups"),
+    "fromNetwork": Flag(("from-network", "n"), "Network that sends; direction in", completes="networks"),
+    "toNetwork": Flag(("to-network", "o"), "Network that is sent to; direction out", completes="networks"),
     "fromIpAddress": Flag(("from-ip-address", "i"), "Sender: ADDRESS, ADDRESS/LEN or ADDRESS-ADDRESS; direction in"),
     "toIpAddress": Flag(("to-ip-address", "s"), "Receiver: ADDRESS, ADDRESS/LEN or ADDRESS-ADDRESS"),
-    "protocol": Flag(("protocol", "l"), "tcp, udp, icmp or a number; any if it is not given"),
+    "protocol": Flag(("protocol", "l"), "tcp, udp, icmp or a number; any if it is not given", completes="tcp|udp|icmp"),
     "port": Flag(("port", "P"), "TCP or UDP port; 0 is any", Kind.NUMBER),
-    "action": Flag(("action", "j"), "allow or deny", default="allow"),
+    "action": Flag(("action", "j"), "allow or deny", default="allow", completes="allow|deny"),
 }
 _USELESS = {  # by direction
     "in": ("incoming", ("to-group", "to-network")),
@@ -100,8 +102,30 @@ def _text(rules: list[Object], *, is_wide: bool) -> str:
     return f"Incoming Rules:\n{incoming}Outgoing Rules:\n{outgoing}"
 
 
+_POLICY, _POLICY_AND_RULE = ("policys",), ("policys", "rules")
 COMMANDS = (
-    Command(("rule-add",), "Add a rule to a policy", "[policy] [rule id]", (TENANT, *_OPTIONS.values()), _add),
-    Command(("rule-ls", "rule-list"), "List the rules of a policy", "[policy]", (TENANT, JSON, QUIET, WIDE), _list),
-    Command(("rule-rm", "rule-delete"), "Delete a rule of a policy", "[policy] [rule id]", (TENANT,), _remove),
+    Command(
+        ("rule-add",),
+        "Add a rule to a policy",
+        "[policy] [rule id]",
+        (TENANT, *_OPTIONS.values()),
+        _add,
+        completes=_POLICY,
+    ),
+    Command(
+        ("rule-ls", "rule-list"),
+        "List the rules of a policy",
+        "[policy]",
+        (TENANT, JSON, QUIET, WIDE),
+        _list,
+        completes=_POLICY,
+    ),
+    Command(
+        ("rule-rm", "rule-delete"),
+        "Delete a rule of a policy",
+        "[policy] [rule id]",
+        (TENANT,),
+        _remove,
+        completes=_POLICY_AND_RULE,
+    ),
 )

@@ -12,9 +12,10 @@ _SERVICES = Collection(
     "Service name required",
     created="Creating ServiceLB {key}",
     deleted="Deleting Service  {name},{tenant}",
+    replaced="serviceLBs",
 )
 _OPTIONS = {
-    "networkName": Flag(("network", "s"), "Network of its address"),
+    "networkName": Flag(("network", "s"), "Network of its address", completes="networks"),
     "selectors": Flag(("selector", "l"), "KEY=VALUE: a label of its containers; may be repeated", Kind.LIST),
     "ports": Flag(("port", "p"), "PORT:TARGETPORT:PROTOCOL, TCP or UDP; may be repeated", Kind.LIST),
     "ipAddress": Flag(("preferred-ip", "ip"), "Its address; any if it is not given"),

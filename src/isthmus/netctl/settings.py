@@ -19,8 +19,8 @@ _OPTIONS = {
     "networkInfraType": Flag(("fabric-mode", "f"), "default: this system has no ACI"),
     "vlans": Flag(("vlan-range", "v"), "VLAN ids that networks may have: FIRST-LAST"),
     "vxlans": Flag(("vxlan-range", "x"), "VNIs that networks may have: FIRST-LAST"),
-    "fwdMode": Flag(("fwd-mode", "b"), "bridge or routing; kept, without effect"),
-    "arpMode": Flag(("arp-mode", "a"), "proxy or flood; kept, without effect"),
+    "fwdMode": Flag(("fwd-mode", "b"), "bridge or routing; kept, without effect", completes="bridge|routing"),
+    "arpMode": Flag(("arp-mode", "a"), "proxy or flood; kept, without effect", completes="proxy|flood"),
     "pvtSubnet": Flag(("private-subnet", "s"), "A.B.0.0/16; kept, without effect"),
 }
 

@@ -34,12 +34,16 @@ _ABSENT: Mapping[Kind, Value] = {Kind.TEXT: "", Kind.NUMBER: 0, Kind.SWITCH: Fal
 
 
 class Flag(NamedTuple):
-    """One option. The first of `names` is the one by which its value is read; none has a dash."""
+    """One option. The first of `names` is the one by which its value is read; none has a dash.
+
+    `completes` is what a shell may offer for its value, in the program's own words.
+    """
 
     names: tuple[str, ...]
     help: str
     kind: Kind = Kind.TEXT
     default: Value | None = None
+    completes: str = ""
 
     @property
     def name(self) -> str:
@@ -93,7 +97,7 @@ def parse(flags: Iterable[Flag], words: Sequence[str]) -> Parsed:
     between: list[str] = []
     rest = iter(optional)
     for word in rest:
-        if _is_option(word):
+        if is_option(word):
             draft.take(word, rest)
         else:
             between.append(word)
@@ -109,7 +113,7 @@ def parse_leading(flags: Iterable[Flag], words: Iterable[str]) -> Parsed:
     draft = _Draft(flags)
     rest = iter(words)
     for word in rest:
-        if not _is_option(word):
+        if not is_option(word):
             return draft.done((word, *rest))
         draft.take(word, rest)
     return draft.done(())
@@ -171,11 +175,12 @@ def _default_note(flag: Flag) -> str:
 def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
     """The words before the first option, those from there on, and those after `--`."""
     end = words.index("--") if "--" in words else len(words)
-    first = next((place for place, word in enumerate(words[:end]) if _is_option(word)), end)
+    first = next((place for place, word in enumerate(words[:end]) if is_option(word)), end)
     return words[:first], words[first:end], words[end + 1 :]
 
 
-def _is_option(word: str) -> bool:
+def is_option(word: str) -> bool:
+    """Whether a word is an option's, and no positional one."""
     return word.startswith("-") and word != "-"  # Go takes a lone dash for a positional word
 
 
