@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from isthmus.core.admit.whole import faults
 from isthmus.core.model import (
     Endpoint,
     EndpointId,
@@ -28,6 +29,7 @@ from isthmus.core.model import (
     TenantName,
     mac_of,
 )
+from isthmus.core.world import Change, World, evolve
 from isthmus.edge.store import Put, Store
 from isthmus.wire import keys
 
@@ -259,9 +261,9 @@ objects:
     assert (done.returncode, done.stdout) == (3, "")
     expected = [
         "-:4: network blue:net is there and cannot change subnet 10.1.1.0/24 to 10.2.0.0/16, gateway 10.1.1.254 to",
+        '-:5: network blue:other: encap \\"gre\\" has an invalid format: it is vxlan or vlan',
         "-:6: group blue:x names network blue:nowhere, which is neither in the file nor there",
         '-:7: network blue:a_b: networkName \\"a_b\\" has an invalid format',
-        '-:5: network blue:other: encap \\"gre\\" has an invalid format: it is vxlan or vlan',
         "-:8: service blue:www is there and cannot change ipAddress 10.1.1.1 to 10.1.1.99; remove it first",
         "nothing was changed: 5 errors",
     ]
@@ -350,19 +352,38 @@ def numbered(count: int) -> str:
     return json.dumps({"version": 1, "objects": objects})
 
 
+async def applied(master: Master, text: str, *options: str) -> tuple[int | None, bytes, bytes]:
+    """How an apply that runs beside others ends."""
+    words = (sys.executable, "-m", "isthmus.netctl", "apply", "-f", "-", *options)
+    child = await asyncio.create_subprocess_exec(*words, stdin=-1, stdout=-1, stderr=-1, env=environment(master))
+    out, err = await child.communicate(text.encode())
+    return child.returncode, out, err
+
+
+async def test_many_that_contradict_each_other_leave_a_cluster_that_goes_together(
+    masters: tuple[Master, Master], store: Store, dump: Dump
+) -> None:
+    await add_node(store)
+    tenant = {"kind": "tenant", "name": "blue"}
+    one = json.loads(numbered(5))["objects"]
+    other = [{**each, "policies": []} if each["kind"] == "group" else each for each in one if each["name"] != "n1"]
+    other = [each for each in other if each.get("networkName") != "n1" and each["kind"] not in ("rule", "policy")]
+    texts = [json.dumps({"version": 1, "objects": objects}) for objects in (one, other, [tenant])]
+    ends = await asyncio.gather(*(applied(masters[n % 2], texts[n % 3], "--prune") for n in range(9)))
+    assert {code for code, _, _ in ends} <= {0, 3}
+    assert all(b"error" in err for code, _, err in ends if code)
+    records = [keys.parse(key, value) for key, value in (await dump()).items()]
+    assert list(faults(evolve(World(), [Change(each) for each in records if each], 1).world)) == []
+    for text in texts:
+        assert (await applied(masters[0], text, "--prune"))[0] == 0
+        assert (await applied(masters[1], text, "--prune"))[1].count(b"\n") == 1
+
+
 async def test_many_at_once_make_it_so_once(masters: tuple[Master, Master], store: Store, dump: Dump) -> None:
     await add_node(store)
     text = numbered(8)
 
-    async def apply(master: Master) -> tuple[int | None, bytes, bytes]:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "isthmus.netctl", "apply", "-f", "-"),
-            stdin=-1, stdout=-1, stderr=-1, env=environment(master),
-        )  # fmt: skip
-        out, err = await child.communicate(text.encode())
-        return child.returncode, out, err
-
-    ends = await asyncio.gather(*(apply(master) for master in masters * 2))
+    ends = await asyncio.gather(*(applied(master, text) for master in masters * 2))
     assert [(code, err) for code, _, err in ends] == [(0, b"")] * 4
     content = await dump()
     networks = {key: json.loads(value) for key, value in content.items() if key.startswith(keys.NETWORKS)}
@@ -370,7 +391,7 @@ async def test_many_at_once_make_it_so_once(masters: tuple[Master, Master], stor
     assert len(networks) == len(owners) == 16
     assert all(owners[f"{keys.ROOT}vni/{each['tag']}"] == each["key"] for each in networks.values())
     assert len([key for key in content if key.startswith(keys.GROUP_IDS)]) == 16
-    done = await apply(masters[0])
+    done = await applied(masters[0], text)
     assert done == (0, b"52 unchanged\n", b"")
 
 

@@ -103,12 +103,12 @@ def _text(name: str) -> str:
 
 
 def _refuse(faults: Iterable[Fault]) -> None:
-    """Say all that is wrong, a line each.
+    """Say all that is wrong, a line each, in the order of the files.
 
     Raises:
         FailedError: there is something.
     """
-    texts = [str(each) for each in faults]
+    texts = [str(each) for each in sorted(faults, key=lambda each: each.position)]
     for text in texts:
         complain(text)
     if texts:

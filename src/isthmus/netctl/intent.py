@@ -18,6 +18,12 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else self.text
 
+    @property
+    def position(self) -> tuple[str, int]:
+        """The file, and the line or the object's number."""
+        digits = "".join(each if each.isdigit() else " " for each in self.place).split()
+        return self.place.rstrip("0123456789]"), int(digits[-1]) if digits else 0
+
 
 class Intent(NamedTuple):
     """All that the files want, in the order in which it can be made so; records; and what is wrong with the files."""
