@@ -260,7 +260,7 @@ class CheckBody(BaseModel):
 class FaultBody(BaseModel):
     """What is wrong with one of them."""
 
-    index: int = Field(description="Its number in the request, from 0.")
+    index: int = Field(default=0, description="Its number in the request, from 0.")
     text: str
 
 
