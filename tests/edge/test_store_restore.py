@@ -46,7 +46,8 @@ def names(follower: Follower) -> list[str]:
 
 
 async def check_later(cluster: Cluster, follower: Follower) -> None:
-    """From the latest snapshot on, each event comes once."""
+    """From the latest snapshot on, which was announced as another history's, each event comes once."""
+    assert follower.losses == len(follower.snapshots) - 1 == 1
     before = len(follower.batches)
     async with Store(cluster.endpoints) as store:
         first = await put(store, "later")

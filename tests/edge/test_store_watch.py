@@ -15,7 +15,7 @@ import pytest
 from grpc import aio
 
 from isthmus.core.errors import StoreUnavailableError
-from isthmus.edge.store import Delete, Event, Events, Put, Snapshot, Store
+from isthmus.edge.store import Delete, Event, Events, HistoryLost, Put, Snapshot, Store
 from isthmus.edge.store._etcd import etcd_pb2 as pb
 from isthmus.edge.store._etcd import etcd_pb2_grpc as rpc
 from isthmus.wire.endpoints import Endpoint, Endpoints
@@ -34,14 +34,19 @@ class Follower:
         self.store = store
         self.snapshots: list[Snapshot] = []
         self.batches: list[Events] = []
+        self.losses = 0
         self.revision = 0
 
     async def follow(self) -> None:
         async for item in self.store.watch(PREFIX):
-            if isinstance(item, Snapshot):
-                self.snapshots.append(item)
-            else:
-                self.batches.append(item)
+            match item:
+                case HistoryLost():
+                    self.losses += 1
+                    continue
+                case Snapshot():
+                    self.snapshots.append(item)
+                case Events():
+                    self.batches.append(item)
             self.revision = item.revision
 
 

@@ -25,7 +25,7 @@ from isthmus.core.model import (
 )
 from isthmus.core.world import Change, World, evolve
 from isthmus.edge.etcd_child import EtcdSettings
-from isthmus.edge.store import Op, Put, Snapshot, Store
+from isthmus.edge.store import HistoryLost, Op, Put, Snapshot, Store
 from isthmus.netmaster.rollout import Rollout, node_states, rollout
 from isthmus.wire import keys
 
@@ -53,6 +53,7 @@ async def report(store: Store, name: NodeName, problems: Mapping[str, str], begu
     """Report every revision of the networks as applied, with these problems, as an agent does."""
     async with contextlib.aclosing(store.watch(keys.NETWORKS)) as changes:
         async for seen in changes:
+            assert not isinstance(seen, HistoryLost)
             told = {} if isinstance(seen, Snapshot) else problems
             records = (node(name, seen.revision, told), NodeLease(name, "host"))
             await store.commit((), put(*records))

@@ -10,7 +10,7 @@ from isthmus.core.errors import StoreUnavailableError
 from isthmus.edge.store import lease, txn, watch
 from isthmus.edge.store._etcd import etcd_pb2 as pb
 from isthmus.edge.store.links import Health, Links, TlsFiles
-from isthmus.edge.store.values import Events, Guard, Op, Snapshot
+from isthmus.edge.store.values import Guard, Op, Snapshot
 from isthmus.wire.endpoints import Endpoints
 
 _TIMEOUT_S: Final = 5.0
@@ -80,12 +80,12 @@ class Store:
             if revision is not None:
                 return revision
 
-    def watch(self, prefix: str) -> AsyncGenerator[Snapshot | Events, None]:
+    def watch(self, prefix: str) -> AsyncGenerator[watch.News, None]:
         """A snapshot of the prefix, then every event after it, once and in order, whatever happens to etcd.
 
-        Another snapshot comes where the history that was missed is compacted, and where etcd was wiped or restored
-        from a backup: it replaces all that was known, and its revision may be a lower one. A restored etcd that is
-        written beyond all that was seen before it is asked again, and keeps its cluster id, is not noticed.
+        Another snapshot comes where the history that was missed is compacted; and, after `HistoryLost`, where etcd was
+        wiped or restored from a backup: it replaces all that was known, and its revision may be a lower one. Not
+        noticed is a restored etcd that is written beyond all that was seen before it is asked again, and keeps its id.
         While etcd is away the iterator waits and `health` says why. Leave it early by cancelling its task or
         through `contextlib.aclosing`.
         """

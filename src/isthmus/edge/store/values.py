@@ -54,6 +54,11 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryLost:
+    """What was seen before is not this etcd's past: it was wiped, or has come back from a backup."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """The key still has this `mod_revision`; 0 says that it is absent."""
 

@@ -18,13 +18,14 @@ from isthmus.core.errors import StoreUnavailableError
 from isthmus.edge.store._etcd import etcd_pb2 as pb
 from isthmus.edge.store.links import NEED_LEADER, Link, Links, plain_text
 from isthmus.edge.store.txn import event_of, read_request, snapshot_of, watch_request
-from isthmus.edge.store.values import Events, Snapshot
+from isthmus.edge.store.values import Events, HistoryLost, Snapshot
 
 _ASK_S: Final = 2.0  # how often a sign of life is asked for
 _SILENCE_S: Final = 5.0  # after which the member is held for dead
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _Call = aio.StreamStreamCall[pb.WatchRequest, pb.WatchResponse]
+News = Snapshot | Events | HistoryLost
 Ask = Callable[[pb.TxnRequest], Awaitable[pb.TxnResponse]]  # a read, no older than the question
 
 
@@ -32,8 +33,12 @@ class _BrokenError(Exception):
     """The stream ended, or fell silent."""
 
 
+class _CompactedError(Exception):
+    """The revision to go on from is no longer kept."""
+
+
 class _HistoryLostError(Exception):
-    """The revision to go on from is no longer kept, or is another history's."""
+    """The revision to go on from is another history's."""
 
 
 class _History:
@@ -65,7 +70,7 @@ class _History:
         return header.cluster_id == self._newest.cluster_id and header.revision >= self._newest.revision
 
 
-async def follow(links: Links, prefix: str, ask: Ask) -> AsyncGenerator[Snapshot | Events, None]:
+async def follow(links: Links, prefix: str, ask: Ask) -> AsyncGenerator[News, None]:
     """A snapshot, then events without end; where what follows it cannot be known, a snapshot again."""
     everything, one_key = read_request((), (prefix,)), read_request((prefix or "\0",), ())
     while True:
@@ -73,10 +78,14 @@ async def follow(links: Links, prefix: str, ask: Ask) -> AsyncGenerator[Snapshot
         snapshot = snapshot_of(answer)
         yield snapshot
         history = _History(answer.header, lambda: ask(one_key))
-        with suppress(_HistoryLostError):
+        try:
             async with aclosing(_resumed(links, prefix, snapshot.revision + 1, history)) as stream:
                 async for events in stream:
                     yield events
+        except _CompactedError:
+            continue
+        except _HistoryLostError:
+            yield HistoryLost()
 
 
 async def _persist(relist: Callable[[], Awaitable[pb.TxnResponse]]) -> pb.TxnResponse:
@@ -145,7 +154,7 @@ async def _read(call: _Call) -> pb.WatchResponse:
     if not isinstance(answer, pb.WatchResponse):
         raise _BrokenError("the watch ended")
     if answer.compact_revision:
-        raise _HistoryLostError
+        raise _CompactedError
     if answer.canceled:
         raise _BrokenError(f"the watch was refused: {answer.cancel_reason}")
     return answer
