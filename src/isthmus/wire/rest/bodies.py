@@ -267,7 +267,7 @@ class FaultBody(BaseModel):
 class BackupBody(BaseModel):
     """Records of etcd as they are. Not in Contiv."""
 
-    records: dict[str, str] = Field(description="Each one's value, by its key.")
+    records: dict[str, str] = Field(default_factory=dict, description="Each one's value, by its key.")
 
 
 class RestoredBody(BaseModel):
