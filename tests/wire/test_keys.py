@@ -13,6 +13,8 @@ from isthmus.core.model import (
     Endpoint,
     EndpointId,
     EngineState,
+    Epoch,
+    EpochId,
     GroupName,
     Network,
     NetworkKey,
@@ -65,6 +67,7 @@ RECORDS: list[tuple[str, Record]] = [
     ("address/blue/contiv-net/last/db", AllocationCursor(KEY, ADDRESS, group=GroupName("db"))),
     ("node/n", Node(NodeName("n"), ADDRESS, "0.1.0", EngineState.READY, "20.10", 7, {"network a:b": "why"})),
     ("node/n/lease", NodeLease(NodeName("n"), "identity")),
+    ("epoch", Epoch(EpochId("e"))),
 ]
 
 

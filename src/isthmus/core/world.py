@@ -16,6 +16,8 @@ from isthmus.core.model import (
     Endpoint,
     EndpointGroup,
     EndpointId,
+    Epoch,
+    EpochId,
     GroupId,
     GroupIdOwner,
     GroupKey,
@@ -79,6 +81,7 @@ class World:
     populations: Mapping[NetworkKey, Population] = field(default_factory=dict)
     nodes: Mapping[NodeName, Node] = field(default_factory=dict)
     leases: Mapping[NodeName, NodeLease] = field(default_factory=dict)
+    epoch: EpochId | None = None
 
     def population(self, key: NetworkKey) -> Population:
         """Who lives in this network; empty where nobody does."""
@@ -166,6 +169,7 @@ class _Draft:
     def __init__(self, world: World) -> None:
         self._world = world
         self._settings = world.settings
+        self._epoch = world.epoch
         self._indexes: dict[str, dict[Any, Any]] = {}
         self._populations = dict(world.populations)
         self._open: dict[NetworkKey, tuple[dict[EndpointId, Endpoint], dict[Address, AddressClaim]]] = {}
@@ -175,6 +179,8 @@ class _Draft:
         match change.record:
             case Settings() as settings:
                 self._settings = Settings() if change.is_removal else settings
+            case Epoch(epoch):
+                self._epoch = None if change.is_removal else epoch
             case Endpoint() | AddressClaim() | AllocationCursor() as inhabitant:
                 return self._settle(inhabitant, gone=change.is_removal)
             case record:
@@ -216,7 +222,12 @@ class _Draft:
             self._populations[key] = Population(endpoints, claims, cursors)
         populations = {key: each for key, each in self._populations.items() if each != EMPTY}
         return replace(
-            self._world, revision=revision, settings=self._settings, populations=populations, **self._indexes
+            self._world,
+            revision=revision,
+            settings=self._settings,
+            epoch=self._epoch,
+            populations=populations,
+            **self._indexes,
         )
 
 

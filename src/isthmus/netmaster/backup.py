@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 async def backup(here: Here) -> Response:
-    """Every record as of one moment, but for the leases of the nodes."""
+    """Every record as of one moment, but for what says that it is this moment: leases and the epoch."""
     snapshot = await here.store.read(prefixes=(keys.ROOT,))
     found = ((item.key, _text(item)) for item in snapshot.items)
     return answer(BackupBody(records={key: text for key, text in found if text is not None}))
@@ -47,15 +47,15 @@ async def restore(here: Here, request: Request) -> Response:
 
 
 def _text(item: KeyValue) -> str | None:
-    """What a backup has of a record: of a node's report only what outlives its agent; None for a lease.
+    """What a backup has of a record: of a node's report only what outlives its agent; None for a lease or the epoch.
 
     Raises:
         UnreadableRecordError: it is no text.
     """
     try:
-        record = keys.parse(item.key, item.value) if item.key.startswith(keys.NODES) else None
+        record = keys.parse(item.key, item.value) if item.key.startswith((keys.NODES, keys.EPOCH)) else None
         if isinstance(record, Node):
-            return keys.render(replace(record, applied_revision=0, problems={})).decode()
+            return keys.render(replace(record, applied_revision=0, problems={}, epoch=None, salvage="")).decode()
         return None if record else item.value.decode()
     except UnicodeDecodeError as error:
         raise UnreadableRecordError(f"record {item.key} is no text") from error

@@ -22,6 +22,7 @@ from isthmus.edge.sandbox import NameService
 from isthmus.edge.server import listen_unix
 from isthmus.edge.store import Store
 from isthmus.netplugin.agent import Agent, Edges
+from isthmus.netplugin.memory import Memory
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.netplugin.options import FLAGS, IGNORED, Options, parse_words, read_options
 from isthmus.wire.goflags import usage
@@ -29,6 +30,7 @@ from isthmus.wire.goflags import usage
 EXIT_CONFIGURATION = 22  # Contiv's
 LOCK = Path("/run/isthmus/netplugin.lock")
 NETWORK_IDS = Path("/var/lib/isthmus/docker-networks.json")
+MEMORY = Path("/var/lib/isthmus/cluster.json")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -110,7 +112,8 @@ async def _serve(options: Options) -> None:
         stack.push_async_callback(names.close)
         log.info("netplugin started", version=__version__, node=options.node, store=str(options.endpoints))
         network_ids = NetworkIds(NETWORK_IDS, log)
-        await Agent(Edges(store, engine, kernel, names, network_ids), options, log).run(listening, stop)
+        edges = Edges(store, engine, kernel, names, network_ids, Memory(MEMORY, log))
+        await Agent(edges, options, log).run(listening, stop)
 
 
 if __name__ == "__main__":

@@ -19,15 +19,18 @@ from isthmus.edge.server import serve
 from isthmus.edge.store import Store
 from isthmus.netplugin.census import Census, Outside
 from isthmus.netplugin.driver import Driver
-from isthmus.netplugin.engine_turns import EngineTurns, Signals
+from isthmus.netplugin.engine_turns import EngineTurns
 from isthmus.netplugin.kernel_turns import KernelTurns
 from isthmus.netplugin.ledger import Ledger
 from isthmus.netplugin.membership import Membership, Report
+from isthmus.netplugin.memory import Memory
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.name_turns import NameBook, NameTurns
 from isthmus.netplugin.network_ids import NetworkIds
 from isthmus.netplugin.options import Options, address_of_host_name
 from isthmus.netplugin.plugin import plugin_app
+from isthmus.netplugin.salvage import Salvage
+from isthmus.netplugin.signals import Signals
 from isthmus.netplugin.vigil import keep_vigil
 
 _MTU_BYTES = 1500  # of a host without an underlay: nothing is tunnelled, so any would do
@@ -43,6 +46,7 @@ class Edges:
     kernel: Kernel
     names: NameService
     network_ids: NetworkIds
+    memory: Memory
 
 
 class Agent:
@@ -54,13 +58,15 @@ class Agent:
         self._options = options
         self._log = log
         self._seat: Seat | None = None
-        self._mirror = Mirror(edges.store, log)
+        self._mirror = Mirror(edges.store, log, edges.memory.load())
         self._kernel_turns = KernelTurns(edges.kernel, signals.moved, log)
         self._engine_turns = EngineTurns(edges.engine, self._mirror, edges.network_ids, signals, log)
         self._name_turns = NameTurns(edges.names, NameBook(options.node), log)
         self._report = Report(edges.store, self._node, signals.moved, log)
         self._ledger = Ledger(edges.store, self._mirror, options.node)
-        self._census = Census(options.node, Outside(edges.engine, self._mirror, self._ledger), signals.stirred, log)
+        self._salvage = Salvage(edges.store, self._mirror, self._ledger, signals, log)
+        outside = Outside(edges.engine, self._mirror, self._ledger)
+        self._census = Census(options.node, outside, self._salvage, signals.stirred, log)
 
     async def run(self, plugin_socket: socket.socket, stop: asyncio.Event) -> None:
         """Answer and turn until `stop` is set.
@@ -80,8 +86,10 @@ class Agent:
 
     async def _turn(self) -> None:
         seat = await self._find_seat()
-        for listener in (self._kernel_turns, self._engine_turns, self._name_turns, self._report):
+        memory, parties = self._edges.memory, (self._kernel_turns, self._engine_turns, self._report, self._salvage)
+        for listener in (self._name_turns, *parties, memory):
             self._mirror.listen(listener.notice)
+        self._name_turns.notice(self._mirror.remembered)
         self._seat = seat
         lease = NodeLease(seat.node, str(seat.underlay.vtep if seat.underlay else socket.gethostname()))
         parts = (
@@ -91,6 +99,7 @@ class Agent:
             self._census.run(),
             self._report.run(),
             Membership(self._edges.store, lease, self._log).run(),
+            memory.keep(self._mirror.remember),
             keep_vigil(self._edges.store, self._log),
         )
         async with asyncio.TaskGroup() as tasks:
@@ -119,7 +128,12 @@ class Agent:
         return "; ".join(f"{title}: {text}" for title, text in problems.items()) or "the host is overloaded"
 
     def _problems(self) -> dict[str, str]:
-        parts = (self._mirror.unreadable, self._name_turns.problems, self._engine_turns.problems)
+        parts = (
+            self._salvage.problems,
+            self._mirror.unreadable,
+            self._name_turns.problems,
+            self._engine_turns.problems,
+        )
         return {title: text for part in (*parts, self._kernel_turns.problems) for title, text in part.items()}
 
     def _node(self) -> Node:
@@ -133,6 +147,8 @@ class Agent:
             engine_version=self._engine_turns.version,
             applied_revision=min(self._kernel_turns.revision, self._engine_turns.revision),
             problems=self._problems(),
+            epoch=self._salvage.epoch,
+            salvage=self._salvage.text,
         )
 
     async def _find_seat(self) -> Seat:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -13,11 +13,14 @@ from isthmus.core.world import World
 from isthmus.edge.engine import Engine
 from isthmus.netplugin.ledger import Ledger
 from isthmus.netplugin.mirror import Mirror
+from isthmus.netplugin.salvage import Salvage
+from isthmus.wire import keys
 from isthmus.wire.docker_api import Occupant
 
 _GRACE_S = 5.0  # an endpoint under construction is unknown to the engine for some milliseconds
 _PERIOD_S = 30.0
 _SETTLE_S = 0.2  # events come in bursts
+_SALVAGE_S = 1.0
 
 Leftover = Endpoint | AddressClaim
 
@@ -37,10 +40,13 @@ class Census:
     An entry goes if the engine has not known it for a grace period, in which it did not change.
     """
 
-    def __init__(self, node: NodeName, outside: Outside, stirred: asyncio.Event, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, node: NodeName, outside: Outside, salvage: Salvage, stirred: asyncio.Event, log: FilteringBoundLogger
+    ) -> None:
         """`stirred` is set by whoever hears that something happened on the engine."""
         self._node = node
         self._outside = outside
+        self._salvage = salvage
         self._stirred = stirred
         self._log = log
         self._unknown_since_s: dict[Leftover, float] = {}
@@ -53,7 +59,12 @@ class Census:
                 await self._count()
             except (EdgeError, IsthmusError) as error:
                 self._log.debug("the census was cut short; another follows", reason=str(error))
-            await self._wait(_GRACE_S if self._unknown_since_s else _PERIOD_S)
+            await self._wait(self._pause_s())
+
+    def _pause_s(self) -> float:
+        if not self._salvage.is_done:
+            return _SALVAGE_S
+        return _GRACE_S if self._unknown_since_s else _PERIOD_S
 
     async def _wait(self, longest_s: float) -> None:
         try:
@@ -65,9 +76,11 @@ class Census:
 
     async def _count(self) -> None:
         occupants = await self._occupants()
-        world, now_s = self._outside.mirror.world, time.monotonic()
-        await self._identify(world, occupants)
-        unknown = [each for each in _entries(world, self._node) if _endpoint_of(each) not in occupants]
+        await self._salvage.review(occupants)
+        now_s = time.monotonic()
+        entries = list(self._entries())
+        await self._identify(entries, occupants)
+        unknown = [each for each in entries if _endpoint_of(each) not in occupants]
         self._unknown_since_s = {each: self._unknown_since_s.get(each, now_s) for each in unknown}
         for leftover, since_s in self._unknown_since_s.items():
             if now_s - since_s >= _GRACE_S:
@@ -79,8 +92,17 @@ class Census:
             found |= await self._outside.engine.containers_of(network_id)
         return found
 
-    async def _identify(self, world: World, occupants: Mapping[EndpointId, Occupant]) -> None:
-        for endpoint in _endpoints(world, self._node):
+    def _entries(self) -> Iterator[Leftover]:
+        """What etcd has of this node, but for what is being put back."""
+        kept = self._outside.mirror.kept
+        for each in _entries(self._outside.mirror.world, self._node):
+            if keys.key_of(each) not in kept:
+                yield each
+
+    async def _identify(self, entries: Iterable[Leftover], occupants: Mapping[EndpointId, Occupant]) -> None:
+        for endpoint in entries:
+            if not isinstance(endpoint, Endpoint):
+                continue
             occupant = occupants.get(endpoint.id)
             known = (endpoint.container, endpoint.container_id)
             if occupant and endpoint.is_joined and known != (occupant.name, occupant.id):

@@ -1,7 +1,6 @@
 """Keeps the Docker networks of this host's engine as the world wants them, whenever there is an engine."""
 
 import asyncio
-from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
@@ -13,20 +12,13 @@ from isthmus.core.world import Evolution, World
 from isthmus.edge.engine import Engine, Unreadable
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.network_ids import NetworkIds
+from isthmus.netplugin.signals import Signals
 from isthmus.wire.docker import DockerNetworkId
 from isthmus.wire.docker_api import NetworkCreated, NetworkDestroyed
 
 _RETRY_S = 1.0
 _REMOVE_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 0.0)
 _CREATE_S = 30.0  # within it the engine calls our own driver three times
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """How the parts of an agent wake each other, without knowing each other."""
-
-    moved: asyncio.Event = field(default_factory=asyncio.Event)  # what the node reports may have changed
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)  # something happened on the engine
 
 
 class EngineTurns:
@@ -73,9 +65,11 @@ class EngineTurns:
         return self._problems
 
     def notice(self, evolution: Evolution) -> None:
-        """A later world: turn again if its networks differ."""
-        if evolution.is_intent_changed:
-            self._wanted_revision = evolution.world.revision
+        """A later world: turn again if its networks differ, or if its etcd has begun to count anew."""
+        revision = evolution.world.revision
+        if evolution.is_intent_changed or revision < max(self._wanted_revision, self._turned_revision):
+            self._turned_revision = min(self._turned_revision, max(1, revision - 1))
+            self._wanted_revision = revision
             self._wake.set()
 
     async def run(self) -> None:

@@ -54,6 +54,7 @@ class KernelTurns:
         if evolution.is_host_changed:
             self._dirty |= {None, *evolution.world.networks}
         self._world = evolution.world
+        self._revision = min(self._revision, evolution.world.revision)  # an etcd that was restored counts anew
         self._wake.set()
 
     async def applied(self, revision: int) -> None:

@@ -82,7 +82,7 @@ class Ledger:
     def __init__(self, store: Store, mirror: Mirror, node: NodeName) -> None:
         self._store = store
         self._mirror = mirror
-        self._node = node
+        self.node = node
         self._turns: defaultdict[NetworkKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def claim_next(self, owner: Owner, *, is_v6: bool = False) -> Address:
@@ -129,6 +129,16 @@ class Ledger:
             else:
                 return
         raise ConflictError(f"the addresses of endpoint {endpoint.id[:12]} were released while it was made; try again")
+
+    async def put_back(self, endpoint: Endpoint, is_ended: Callable[[AddressClaim], bool]) -> None:
+        """Commit an endpoint that lives here and that etcd has lost; take its addresses over from what `is_ended`.
+
+        Raises:
+            NotFoundError: the network or the group is not there.
+            InvalidError: an address is not the network's to give.
+            ConflictError: an address is another's.
+        """
+        await self._swap(_places(endpoint), lambda page: self._put_back(page, endpoint, is_ended))
 
     async def join(self, endpoint: Endpoint, container: str, sandbox: str) -> int:
         """Say in which sandbox the endpoint is, and whose it is; returns the revision from which on it is so."""
@@ -218,7 +228,7 @@ class Ledger:
         page, share = await self._read(*_claim_places(owner, address)), owned(world, owner)
         if _holdings(page, owner) != (share.network, share.group):
             return None
-        ops: list[Op] = [_put(AddressClaim(key, address, ClaimPurpose.LEASE, self._node))]
+        ops: list[Op] = [_put(AddressClaim(key, address, ClaimPurpose.LEASE, self.node))]
         if not choice.is_wished:
             cursor = AllocationCursor(key, group=share.cursor_group(is_v6=address.version == 6))
             ops.append(_put(_advance(page.record(keys.key_of(cursor)), cursor, address)))
@@ -242,10 +252,27 @@ class Ledger:
         claim = page.record(place)
         if not isinstance(claim, AddressClaim):
             raise _UnclaimedError(address)
-        if claim.node != self._node or claim.endpoint is not None:
+        if claim.node != self.node or claim.endpoint is not None:
             user = self._describe(claim)
             raise ConflictError(f"address {address} of network {endpoint.network} is in use by {user}")
-        return AddressClaim(endpoint.network, address, ClaimPurpose.LEASE, self._node, endpoint.id)
+        return AddressClaim(endpoint.network, address, ClaimPurpose.LEASE, self.node, endpoint.id)
+
+    def _put_back(self, page: _Page, endpoint: Endpoint, is_ended: Callable[[AddressClaim], bool]) -> _Decision:
+        owner = Owner(endpoint.network, endpoint.group)
+        _holdings(page, owner)
+        wanted: list[Record] = [endpoint]
+        ops: list[Op] = []
+        for address in endpoint.addresses:
+            ipam.check_wish(owned(self._mirror.world, owner), address, ())
+            bound = AddressClaim(endpoint.network, address, ClaimPurpose.LEASE, self.node, endpoint.id)
+            claim = page.record(keys.key_of(bound))
+            if isinstance(claim, AddressClaim) and claim not in (bound, replace(bound, endpoint=None)):
+                if claim.endpoint is None or not is_ended(claim):
+                    raise ConflictError(f"address {address} is in use by {self._describe(claim)}")
+                ops.append(Delete(keys.endpoints_of(endpoint.network) + claim.endpoint))
+            wanted.append(bound)
+        ops += [_put(record) for record in wanted if page.record(keys.key_of(record)) != record]
+        return [page.unchanged(place) for place in _places(endpoint)], ops
 
     def _delete(self, page: _Page, endpoint: Endpoint) -> _Decision:
         ops: list[Op] = []
@@ -262,7 +289,7 @@ class Ledger:
 
     def _release(self, page: _Page, place: str) -> _Decision:
         claim = page.record(place)
-        is_ours = isinstance(claim, AddressClaim) and claim.node == self._node and claim.endpoint is None
+        is_ours = isinstance(claim, AddressClaim) and claim.node == self.node and claim.endpoint is None
         return ([page.unchanged(place)], [Delete(place)]) if is_ours else _NOTHING
 
     def _describe(self, claim: AddressClaim) -> str:

@@ -1,30 +1,43 @@
 """The world as etcd tells it, kept up to date, and those who wait for it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 
 from structlog.typing import FilteringBoundLogger
 
+from isthmus.core import salvage
 from isthmus.core.errors import StoreUnavailableError, UnreadableRecordError
-from isthmus.core.model import Record
+from isthmus.core.model import Epoch, EpochId, Record
 from isthmus.core.world import Change, Evolution, World, evolve
-from isthmus.edge.store import Events, Snapshot, Store
+from isthmus.edge.store import Events, HistoryLost, Snapshot, Store
+from isthmus.netplugin.memory import NOTHING, Remembered
 from isthmus.wire import keys
 
 Listener = Callable[[Evolution], None]
 
 
 class Mirror:
-    """One snapshot of all records, then their changes; every change is told to the listeners, in order."""
+    """One snapshot of all records, then their changes; every change is told to the listeners, in order.
 
-    def __init__(self, store: Store, log: FilteringBoundLogger) -> None:
+    Where etcd comes back with another history than it had, some of what was known counts on: `kept`, see core.salvage.
+    """
+
+    def __init__(self, store: Store, log: FilteringBoundLogger, remembered: Remembered = NOTHING) -> None:
+        """`remembered` is what an earlier agent on this host knew."""
         self._store = store
         self._log = log
-        self._records: dict[str, Record] = {}
+        self._records = dict(remembered.records)  # as etcd told them
+        self._kept: dict[str, Record | None] = {}
+        self._known_epoch = remembered.epoch  # that of what was known when etcd's history was lost, or begun
+        self._revision = remembered.revision
+        self._is_lost = False
         self._world: World | None = None
         self._moved = asyncio.Condition()
         self._listeners: list[Listener] = []
         self.unreadable: Mapping[str, str] = {}
+        self.epoch: EpochId | None = None  # None until somebody has given this history an id of its own
+        self.remembered = evolve(World(), map(Change, remembered.records.values()), remembered.revision)
 
     @property
     def world(self) -> World:
@@ -36,6 +49,21 @@ class Mirror:
         if self._world is None:
             raise StoreUnavailableError(f"the cluster's state is not known yet: {self._store.health.reason}")
         return self._world
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The records by their keys, as etcd has told them."""
+        return self._records
+
+    @property
+    def kept(self) -> salvage.Kept:
+        """What counts instead of them, since etcd came back without it."""
+        return self._kept
+
+    @property
+    def known_epoch(self) -> EpochId | None:
+        """The epoch from which `kept` is; as long as etcd has it, too, a new one is to be announced."""
+        return self._known_epoch
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every later evolution; it must not block."""
@@ -49,34 +77,119 @@ class Mirror:
 
     async def run(self) -> None:
         """Follow the store for ever."""
-        async for news in self._store.watch(keys.ROOT):
-            changes = list(self._changes(news))
-            evolution = evolve(self._world or World(), changes, news.revision)
-            self._world = evolution.world
-            for listener in self._listeners:
-                listener(evolution)
-            async with self._moved:
-                self._moved.notify_all()
+        while True:
+            async with aclosing(self._store.watch(keys.ROOT)) as stream:
+                async for news in stream:
+                    if isinstance(news, HistoryLost):
+                        self._is_lost = True
+                    elif self._is_of_another_epoch(news):
+                        self._is_lost = True
+                        break  # another agent has noticed what we have not: all is listed again
+                    else:
+                        await self._publish(list(self._changes(news)), news.revision)
+
+    async def let_go(self, gone: Iterable[str]) -> None:
+        """Keep these no longer: what etcd has told of them counts."""
+        known = [key for key in gone if key in self._kept]
+        if not known:
+            return
+        before = self._effective(known)
+        for key in known:
+            del self._kept[key]
+        await self._publish(list(self._differences(before)), self.world.revision)
+
+    def settle(self) -> EpochId | None:
+        """Say that etcd has been told of all that lives here; in which epoch, None where it has no id yet."""
+        if self.epoch is not None:
+            self._known_epoch = self.epoch
+        return self.epoch
+
+    def remember(self) -> Remembered:
+        """What a later agent on this host should know."""
+        kept = {key: record for key, record in self._kept.items() if record is not None}
+        told = {key: record for key, record in self._records.items() if key not in self._kept}
+        return Remembered(self._known_epoch, self._revision, {**told, **kept})
+
+    async def _publish(self, changes: Sequence[Change], revision: int) -> None:
+        evolution = evolve(self._world or self.remembered.world, changes, revision)
+        self._world = evolution.world
+        for listener in self._listeners:
+            listener(evolution)
+        async with self._moved:
+            self._moved.notify_all()
 
     def _changes(self, news: Snapshot | Events) -> Iterator[Change]:
         match news:
             case Snapshot():
-                values = {item.key: item.value for item in news.items}
-                yield from self._forget([key for key in (*self._records, *self.unreadable) if key not in values])
-                yield from self._learn(values)
+                values: dict[str, bytes | None] = {item.key: item.value for item in news.items}
+                gone = (key for key in (*self._records, *self._kept, *self.unreadable) if key not in values)
+                before = self._effective([*values, *gone])
+                self._list({**dict.fromkeys(before), **values}, news.revision)
             case Events():
-                for event in news.events:
-                    if event.value is None:
-                        yield from self._forget([event.key])
-                    else:
-                        yield from self._learn({event.key: event.value})
+                values = {event.key: event.value for event in news.events}
+                before = self._effective([*values, *self._kept])
+                self._learn(values)
+                self._supersede(values)
+        self._revision = news.revision
+        yield from self._differences(before)
 
-    def _learn(self, values: Mapping[str, bytes]) -> Iterator[Change]:
+    def _list(self, values: Mapping[str, bytes | None], revision: int) -> None:
+        """Take over all that etcd has; if it is of another history, hold on to what was known."""
+        known = {key: record for key in values if (record := self._effective([key])[key]) is not None}
+        told_before = dict(self._records)
+        self._learn(values)
+        epoch = self._told_epoch()
+        if self._is_lost or epoch != self._known_epoch or revision < self._revision:
+            self._lose(known, epoch)
+        else:
+            self._kept = {
+                key: each for key, each in self._kept.items() if told_before.get(key) == self._records.get(key)
+            }
+            self.epoch = epoch
+
+    def _lose(self, known: Mapping[str, Record], epoch: EpochId | None) -> None:
+        self._is_lost = False
+        self.epoch = epoch if epoch != self._known_epoch else None
+        self._kept = salvage.keep(known, self._records, salvage.settled_nodes(self._records.values(), self.epoch))
+        if self._kept:
+            self._log.warning("etcd has lost what it knew; what lives on is put back", records=len(self._kept))
+
+    def _is_of_another_epoch(self, news: Snapshot | Events) -> bool:
+        if self.epoch is None or isinstance(news, Snapshot):
+            return False
+        told = [event.value for event in news.events if event.key == keys.EPOCH]
+        return bool(told) and told[-1] != keys.render(Epoch(self.epoch))
+
+    def _told_epoch(self) -> EpochId | None:
+        told = self._records.get(keys.EPOCH)
+        return told.id if isinstance(told, Epoch) else None
+
+    def _supersede(self, values: Mapping[str, bytes | None]) -> None:
+        """What is written to etcd counts more than what was kept, if it is newer."""
+        self.epoch = self.epoch or (self._told_epoch() if keys.EPOCH in values else None)
+        if self._kept:
+            settled = salvage.settled_nodes(self._records.values(), self.epoch)
+            self._kept = salvage.amend(self._kept, {key: self._records.get(key) for key in values}, settled)
+
+    def _effective(self, wanted: Iterable[str]) -> dict[str, Record | None]:
+        return {key: self._kept[key] if key in self._kept else self._records.get(key) for key in wanted}
+
+    def _differences(self, before: Mapping[str, Record | None]) -> Iterator[Change]:
+        for key, after in self._effective(before).items():
+            earlier = before[key]
+            if after is not None and after != earlier:
+                yield Change(after)
+            elif after is None and earlier is not None:
+                yield Change(earlier, is_removal=True)
+
+    def _learn(self, values: Mapping[str, bytes | None]) -> None:
         for key, value in values.items():
-            record = self._read(key, value)
-            if record is not None and record != self._records.get(key):
+            record = None if value is None else self._read(key, value)
+            if record is not None:
                 self._records[key] = record
-                yield Change(record)
+            elif value is None or key not in self.unreadable:
+                self._records.pop(key, None)
+        self.unreadable = {key: text for key, text in self.unreadable.items() if values.get(key, b"") is not None}
 
     def _read(self, key: str, value: bytes) -> Record | None:
         try:
@@ -84,13 +197,6 @@ class Mirror:
         except UnreadableRecordError as error:
             self._log.error("a record in etcd cannot be read; it is left out", key=key, reason=str(error))
             self.unreadable = {**self.unreadable, key: str(error)}
-            return self._records.get(key)
+            return None
         self.unreadable = {known: text for known, text in self.unreadable.items() if known != key}
         return record
-
-    def _forget(self, gone: Sequence[str]) -> Iterator[Change]:
-        self.unreadable = {known: text for known, text in self.unreadable.items() if known not in gone}
-        for key in gone:
-            record = self._records.pop(key, None)
-            if record is not None:
-                yield Change(record, is_removal=True)

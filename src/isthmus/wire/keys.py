@@ -21,6 +21,7 @@ from isthmus.core.model import (
     Encap,
     Endpoint,
     EndpointGroup,
+    Epoch,
     GroupId,
     GroupIdOwner,
     GroupKey,
@@ -50,6 +51,7 @@ ROOT = "/isthmus/v1/"
 SCHEMA = 1
 
 GLOBAL = ROOT + "global"
+EPOCH = ROOT + "epoch"
 TENANTS = ROOT + "tenant/"
 NETWORKS = ROOT + "network/"
 GROUPS = ROOT + "group/"
@@ -217,6 +219,7 @@ _KEY_OF: dict[type, Callable[[Any], str]] = {
     AllocationCursor: lambda record: cursor_key(record.network, record.group),
     Node: lambda record: node_key(record.name),
     NodeLease: lambda record: lease_key(record.name),
+    Epoch: lambda _: EPOCH,
 }
 
 
@@ -230,6 +233,7 @@ class _Row:
 
 _ROWS = (
     _Row("global", 0, Settings),
+    _Row("epoch", 0, Epoch),
     _Row("tenant/", 1, Tenant),
     _Row("network/", 2, Network),
     _Row("vni/", 1, TagOwner),

@@ -24,6 +24,7 @@ from isthmus.core.model import (
     Endpoint,
     EndpointGroup,
     EndpointId,
+    Epoch,
     ForwardMode,
     GroupId,
     GroupIdOwner,
@@ -124,7 +125,7 @@ def found(*records: Record) -> list[str]:
 
 
 def test_a_cluster_that_came_about_by_wishes_goes_together() -> None:
-    assert {type(record) for record in WHOLE} == {*keys.KINDS} - {NodeLease}
+    assert {type(record) for record in WHOLE} == {*keys.KINDS} - {NodeLease, Epoch}
     assert found(*WHOLE) == []
     assert found() == []
 
@@ -258,10 +259,18 @@ def test_whatever_the_cut_nobody_can_take_what_is_still_to_come() -> None:
     [
         Node(NODE, IPv4Address("192.168.2.99"), "0.2.0", applied_revision=9),
         AllocationCursor(KEY, IPv4Address("10.1.1.77")),
+        replace(ENDPOINT, container="renamed"),
     ],
 )
 def test_what_agents_know_better_stays(newer: Record) -> None:
     present = by_key(WHOLE) | by_key([newer])
+    assert admit_restore(by_key(WHOLE), present).missing == ()
+
+
+def test_an_endpoint_whose_address_was_given_back_meanwhile_stays_away() -> None:
+    freed = [AddressClaim(KEY, address, ClaimPurpose.LEASE, NODE) for address in ENDPOINT.addresses]
+    present = by_key(WHOLE) | by_key(freed)
+    del present[keys.key_of(ENDPOINT)]
     assert admit_restore(by_key(WHOLE), present).missing == ()
 
 
@@ -276,7 +285,7 @@ Edit = Callable[[dict[str, Record]], object]
             lambda it: it.update(by_key([NodeLease(NODE, "x")])),
             None,
             InvalidError,
-            "node/node1/lease says that an agent",
+            "node/node1/lease says what goes on at present",
         ),
         (
             None,

@@ -1,6 +1,6 @@
 """Records from a backup: which of them may be written beside what is there, and in which order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from isthmus.core.admit.whole import faults
@@ -11,8 +11,10 @@ from isthmus.core.model import (
     AllocationCursor,
     AppProfile,
     Bgp,
+    ClaimPurpose,
     Endpoint,
     EndpointGroup,
+    Epoch,
     GroupIdOwner,
     NetProfile,
     Network,
@@ -61,32 +63,51 @@ class Restoration:
 def admit_restore(backup: Records, present: Records) -> Restoration:
     """What of a backup is still to be written.
 
-    What an empty cluster begins with is replaced. Reports of nodes and cursors of networks that are there stay: their
-    agents know better by now.
+    What an empty cluster begins with is replaced. What agents have written stays: they know better by now.
 
     Raises:
         InvalidError: the backup's records do not go together, or one of them is not for backups.
         ConflictError: another record stands under the key of one, or they do not go together with what is there.
     """
-    leases = sorted(key for key, record in backup.items() if isinstance(record, NodeLease))
-    if leases:
-        raise InvalidError(f"record {leases[0]} says that an agent is alive, which no backup can know")
+    momentary = sorted(key for key, record in backup.items() if isinstance(record, NodeLease | Epoch))
+    if momentary:
+        raise InvalidError(f"record {momentary[0]} says what goes on at present, which no backup can know")
     wrong = _told(faults(_world(backup)))
     if wrong:
         raise InvalidError(f"the records do not go together: {wrong}")
+    backup = dict(_not_overtaken(backup, present))
     missing = [key for key, record in backup.items() if not _is_there(record, present.get(key))]
     conflicts = sorted(key for key in missing if key in present and present[key] not in _FIRST_RECORDS)
     if conflicts:
         said = _told(f"record {key} is there, and differs" for key in conflicts)
         raise ConflictError(f"the cluster is another than that of the backup: {said}")
-    wrong = _told(faults(_world({**present, **backup})))
+    agents = {key: record for key, record in present.items() if _is_of_an_agent(record)}
+    wrong = _told(faults(_world({**present, **backup, **agents})))
     if wrong:
         raise ConflictError(f"the records do not go together with what is there: {wrong}")
     return Restoration(tuple(sorted(missing, key=lambda key: _rank(key, backup[key]))), len(backup) - len(missing))
 
 
+def _not_overtaken(backup: Records, present: Records) -> Iterator[tuple[str, Record]]:
+    """All but the endpoints of which an address is held for another one by now, or for none."""
+    holders = {(each.network, each.address): each for each in present.values() if isinstance(each, AddressClaim)}
+    for key, record in backup.items():
+        if not isinstance(record, Endpoint):
+            yield key, record
+            continue
+        held = (holders.get((record.network, address)) for address in record.addresses)
+        if all(claim is None or claim.endpoint == record.id for claim in held):
+            yield key, record
+
+
 def _is_there(record: Record, present: Record | None) -> bool:
-    return record == present or (isinstance(record, Node | AllocationCursor) and present is not None)
+    return record == present or (present is not None and _is_of_an_agent(record) and _is_of_an_agent(present))
+
+
+def _is_of_an_agent(record: Record) -> bool:
+    return isinstance(record, Node | AllocationCursor | Endpoint) or (
+        isinstance(record, AddressClaim) and record.purpose is ClaimPurpose.LEASE
+    )
 
 
 def _rank(key: str, record: Record) -> tuple[int, str, str]:

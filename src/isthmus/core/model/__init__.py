@@ -26,6 +26,7 @@ from isthmus.core.model.names import (
     AppProfileName,
     ContainerId,
     EndpointId,
+    EpochId,
     GroupId,
     GroupKey,
     GroupName,
@@ -64,6 +65,7 @@ from isthmus.core.model.state import (
     ClaimPurpose,
     Endpoint,
     EngineState,
+    Epoch,
     Node,
     NodeLease,
     is_unicast,
@@ -88,6 +90,7 @@ Record = (
     | AllocationCursor
     | Node
     | NodeLease
+    | Epoch
 )
 
 
@@ -117,6 +120,8 @@ __all__ = [
     "EndpointGroup",
     "EndpointId",
     "EngineState",
+    "Epoch",
+    "EpochId",
     "ForwardMode",
     "GroupId",
     "GroupIdOwner",

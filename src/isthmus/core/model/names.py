@@ -13,6 +13,7 @@ ProfileName = NewType("ProfileName", str)
 ServiceName = NewType("ServiceName", str)
 AppProfileName = NewType("AppProfileName", str)
 NodeName = NewType("NodeName", str)
+EpochId = NewType("EpochId", str)
 EndpointId = NewType("EndpointId", str)  # Docker's: 64 hexadecimal digits
 ContainerId = NewType("ContainerId", str)  # Docker's: 64 hexadecimal digits
 Mac = NewType("Mac", str)  # six octets in lower-case hexadecimal, colons between

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from isthmus.core.model.names import Address, ContainerId, EndpointId, GroupName, Mac, NetworkKey, NodeName, ServiceName
+from isthmus.core.model.names import (
+    Address,
+    ContainerId,
+    EndpointId,
+    EpochId,
+    GroupName,
+    Mac,
+    NetworkKey,
+    NodeName,
+    ServiceName,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Node:
 
     `applied_revision`: kernel and engine hold all intent up to this etcd revision, except for
     `problems`: {network or other object: the first reason why not}.
+    `epoch`: that in which etcd has all that lives here; `salvage` says what had to be done for it, empty where nothing.
     """
 
     name: NodeName
@@ -98,6 +109,18 @@ class Node:
     engine_version: str = ""
     applied_revision: int = 0
     problems: Mapping[str, str] = field(default_factory=dict)
+    epoch: EpochId | None = None
+    salvage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The course of events that this etcd is in: another one after a wipe, or after the return of an older state.
+
+    Whoever notices first gives it a new id, so that those notice who were away.
+    """
+
+    id: EpochId
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,7 @@ def node_oper(node: Node, world: World) -> NodeStateOper:
     problems = node_problems(node, world)
     return NodeStateOper(
         appliedRevision=node.applied_revision,
+        salvage=node.salvage,
         endpoints=_bodies(endpoints, world),
         inSync=not problems,
         numEndpoints=len(endpoints),

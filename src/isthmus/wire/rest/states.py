@@ -120,6 +120,7 @@ class NodeStateOper(BaseModel):
     inSync: bool = Field(default=False, description="Whether it holds all that it should.")
     numEndpoints: int = 0
     problems: list[str] = Field(default_factory=list, description="Why it does not.")
+    salvage: str = Field(default="", description="What its agent did since etcd came back without what was in it.")
 
 
 class TenantInspection(BaseModel):

@@ -1,0 +1,183 @@
+"""Puts back into etcd what lives on this host, where etcd came back without it: wiped, or as it was earlier."""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from isthmus.core import salvage
+from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
+from isthmus.core.model import AddressClaim, Endpoint, EndpointId, Epoch, EpochId, Network
+from isthmus.core.world import Evolution
+from isthmus.edge.store import Guard, Op, Put, Snapshot, Store, Unchanged
+from isthmus.netplugin.ledger import Ledger
+from isthmus.netplugin.mirror import Mirror
+from isthmus.netplugin.signals import Signals
+from isthmus.wire import keys
+from isthmus.wire.docker_api import Occupant
+
+_PATIENCE_S = 10.0  # what holds an address may be a leftover, which its own host collects
+_QUIET_S = 60.0  # a backup is restored piece by piece, or by hand
+
+_LOST = "etcd has lost it, and {count} containers of this host live on in it; restore a backup, or create it again"
+
+Occupants = Mapping[EndpointId, Occupant]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What came of it: endpoints put back and removed, by their ids; and those cut off, with the reason."""
+
+    put_back: set[EndpointId] = field(default_factory=set)
+    removed: set[EndpointId] = field(default_factory=set)
+    cut: dict[EndpointId, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        parts = ((self.put_back, "put back"), (self.removed, "removed"), (self.cut, "cut off"))
+        return ", ".join(f"{len(each)} endpoints {what}" for each, what in parts if each)
+
+
+class Salvage:
+    """Works off what the mirror keeps of this node, and lets go of what other nodes have told again.
+
+    An endpoint goes back if the engine still has it, and the rest is let go. Where its address is another's by now, it
+    is cut off: no address may have two owners.
+    """
+
+    def __init__(
+        self, store: Store, mirror: Mirror, ledger: Ledger, signals: Signals, log: FilteringBoundLogger
+    ) -> None:
+        self._node = ledger.node
+        self._store = store
+        self._mirror = mirror
+        self._ledger = ledger
+        self._signals = signals
+        self._log = log
+        self._tally = _Tally()
+        self._refused_since_s: dict[EndpointId, float] = {}
+        self._changed_s = time.monotonic()
+        self._waiting: Counter[str] = Counter()
+        self.epoch: EpochId | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether etcd has all that lives here."""
+        return self.epoch is not None and self.epoch == self._mirror.epoch
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What the operator has to do something about."""
+        lost = {title: _LOST.format(count=count) for title, count in self._waiting.items()}
+        return lost | {f"endpoint {each[:12]}": text for each, text in self._tally.cut.items()}
+
+    @property
+    def text(self) -> str:
+        """What was done since the agent started; empty where nothing had to be."""
+        done = str(self._tally)
+        return f"etcd came back without what was in it: {done}" if done else ""
+
+    def notice(self, evolution: Evolution) -> None:
+        """A later world: look whether something is to be put back."""
+        if evolution.is_intent_changed:
+            self._changed_s = time.monotonic()
+        if self._mirror.kept or not self.is_done:
+            self._signals.stirred.set()
+
+    async def review(self, occupants: Occupants) -> None:
+        """Bring etcd and the mirror as far as it can be done now.
+
+        Raises:
+            StoreUnavailableError: etcd does not answer.
+        """
+        if self._mirror.epoch is None:
+            await self._announce()
+        waiting: Counter[str] = Counter()
+        for key, record in list(self._own()):
+            if record is None or record.id not in occupants:
+                await self._end(key, record, occupants)
+            elif not await self._put_back(key, record):
+                waiting[f"network {record.network}"] += 1
+        self._waiting = waiting
+        await self._let_others_go()
+        self._tally.cut = {each: text for each, text in self._tally.cut.items() if each in occupants}
+        if not any(self._own()):
+            self.epoch = self._mirror.settle()
+        self._signals.moved.set()
+
+    async def _announce(self) -> None:
+        """Give this history of etcd an id, unless another agent has."""
+
+        def decide(snapshot: Snapshot) -> tuple[Sequence[Guard], Sequence[Op]]:
+            item = snapshot.by_key().get(keys.EPOCH)
+            told = keys.parse(keys.EPOCH, item.value) if item else None
+            if isinstance(told, Epoch) and told.id != self._mirror.known_epoch:
+                return [], []
+            fresh = Epoch(EpochId(uuid.uuid4().hex))
+            return [Unchanged(keys.EPOCH, item.mod_revision if item else 0)], [Put(keys.EPOCH, keys.render(fresh))]
+
+        await self._store.swap(decide, keys=[keys.EPOCH])
+
+    def _own(self) -> Iterator[tuple[str, Endpoint | None]]:
+        """This node's endpoints that count for more than what etcd has; None: one that had gone."""
+        for key, record in self._mirror.kept.items():
+            known = record or self._mirror.records.get(key)
+            if isinstance(known, Endpoint) and known.node == self._node:
+                yield key, record if isinstance(record, Endpoint) else None
+
+    async def _put_back(self, key: str, endpoint: Endpoint) -> bool:
+        """Commit it, or cut it off in the end; False where it has to wait for its network."""
+        try:
+            await self._ledger.put_back(endpoint, self._is_ended)
+        except NotFoundError:
+            return False
+        except (ConflictError, InvalidError) as error:
+            since_s = self._refused_since_s.setdefault(endpoint.id, time.monotonic())
+            if time.monotonic() - since_s > _PATIENCE_S:
+                await self._cut(key, endpoint, str(error))
+        else:
+            self._refused_since_s.pop(endpoint.id, None)
+            if endpoint.id not in self._tally.put_back:
+                self._tally.put_back.add(endpoint.id)
+                name = endpoint.container
+                self._log.warning("put back what etcd had lost", endpoint=endpoint.id[:12], container=name)
+        return True
+
+    def _is_ended(self, claim: AddressClaim) -> bool:
+        """Whether the claim is of an endpoint that had gone, and whose host is not there to say so."""
+        key = keys.endpoints_of(claim.network) + (claim.endpoint or "")
+        is_alone = claim.node == self._node or claim.node not in self._mirror.world.leases
+        return is_alone and key in self._mirror.kept and self._mirror.kept[key] is None
+
+    async def _cut(self, key: str, endpoint: Endpoint, why: str) -> None:
+        name = f"container {endpoint.container}" if endpoint.container else "its container"
+        self._tally.cut[endpoint.id] = f"etcd came back without it, and {why}; {name} is cut off until it is restarted"
+        self._log.error(
+            "cut off what etcd had lost", endpoint=endpoint.id[:12], container=endpoint.container, reason=why
+        )
+        await self._mirror.let_go([key, *salvage.claims_of(self._mirror.kept, endpoint)])
+
+    async def _end(self, key: str, kept: Endpoint | None, occupants: Occupants) -> None:
+        """Let go of what the engine does not have any more; and remove what etcd only remembers."""
+        told = self._mirror.records.get(key)
+        if kept is not None:
+            await self._mirror.let_go([key, *salvage.claims_of(self._mirror.kept, kept)])
+        elif isinstance(told, Endpoint) and told.id not in occupants:
+            await self._ledger.delete(told)
+            for address in told.addresses:
+                await self._ledger.release(told.network, address)
+            self._tally.removed.add(told.id)
+        else:
+            await self._mirror.let_go([key])
+
+    async def _let_others_go(self) -> None:
+        mirror = self._mirror
+        settled = salvage.settled_nodes(mirror.records.values(), mirror.epoch) if mirror.kept else frozenset()
+        await mirror.let_go(list(salvage.told_again(mirror.kept, mirror.records, settled, self._node)))
+        is_quiet = time.monotonic() - self._changed_s > _QUIET_S
+        if is_quiet and any(isinstance(each, Network) for each in mirror.records.values()):
+            populations = mirror.world.populations.values()
+            endpoints = (each for population in populations for each in population.endpoints.values())
+            await mirror.let_go(list(salvage.unused(mirror.kept, endpoints)))

@@ -1,0 +1,282 @@
+"""Agents' knowledge against a real etcd that was wiped, or is as it was earlier: what lives is put back, once."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from isthmus.core.datapath import Owner
+from isthmus.core.model import (
+    AddressClaim,
+    ClaimPurpose,
+    ContainerId,
+    Endpoint,
+    EndpointId,
+    Node,
+    NodeLease,
+    NodeName,
+    Record,
+    mac_of,
+)
+from isthmus.edge.etcd_child import EtcdChild, EtcdSettings
+from isthmus.edge.store import Delete, DeleteRange, Put, Store
+from isthmus.netplugin.ledger import Ledger
+from isthmus.netplugin.memory import NOTHING, Remembered
+from isthmus.netplugin.mirror import Mirror
+from isthmus.netplugin.salvage import Salvage
+from isthmus.netplugin.signals import Signals
+from isthmus.wire import keys
+from isthmus.wire.docker_api import Occupant
+from tests.netplugin.conftest import GATEWAY, KEY, NETWORK, log, write
+
+pytestmark = pytest.mark.root
+
+LIFE = Owner(KEY)
+
+
+@dataclass
+class Host:
+    """One host: what its agent knows, and who lives on its engine."""
+
+    store: Store
+    name: str
+    mirror: Mirror
+    ledger: Ledger
+    salvage: Salvage
+    occupants: dict[EndpointId, Occupant]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        """End the agent; the containers live on."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def begin(self, letter: str, wish: IPv4Address | None = None) -> Endpoint:
+        """Start a container, as Docker's calls do it."""
+        await until(lambda: KEY in self.mirror.world.networks)
+        if wish is not None:
+            await self.ledger.claim_wish(LIFE, wish)
+        address = wish or await self.ledger.claim_next(LIFE)
+        assert isinstance(address, IPv4Address)
+        endpoint = Endpoint(EndpointId(letter * 64), KEY, NodeName(self.name), mac_of(address), address)
+        await self.ledger.create(endpoint)
+        revision = await self.ledger.join(endpoint, letter, "/run/netns/x")
+        self.occupants[endpoint.id] = Occupant(letter, ContainerId(letter))
+        world = await self.mirror.reached(revision)
+        return world.population(KEY).endpoints[endpoint.id]
+
+    async def end(self, endpoint: Endpoint) -> None:
+        """Stop a container."""
+        del self.occupants[endpoint.id]
+        await self.ledger.delete(endpoint)
+        await self.ledger.release(KEY, endpoint.address)
+
+    async def review(self) -> None:
+        """Review for ever, as the census does, and report."""
+        while True:
+            with suppress(Exception):
+                await self.salvage.review(self.occupants)
+                node = Node(NodeName(self.name), IPv4Address("192.168.2.1"), "1", epoch=self.salvage.epoch)
+                if self.mirror.records.get(keys.key_of(node)) != node:
+                    await write(self.store, node)
+            await asyncio.sleep(0.05)
+
+    @property
+    def lives(self) -> set[Endpoint]:
+        """Those of the world, as this host's kernel and names are told of it."""
+        return set(self.mirror.world.population(KEY).endpoints.values())
+
+
+@pytest.fixture
+async def hosts(etcd: EtcdSettings) -> AsyncIterator["Hosts"]:
+    async with AsyncExitStack() as stack:
+        yield Hosts(etcd, stack)
+
+
+class Hosts:
+    """Hosts on one etcd, which can lose everything."""
+
+    def __init__(self, etcd: EtcdSettings, stack: AsyncExitStack) -> None:
+        self._etcd = etcd
+        self._stack = stack
+
+    async def start(
+        self, name: str, remembered: Remembered = NOTHING, occupants: Mapping[EndpointId, Occupant] | None = None
+    ) -> Host:
+        store = await self._stack.enter_async_context(Store(self._etcd.endpoints))
+        mirror = Mirror(store, log(), remembered)
+        ledger = Ledger(store, mirror, NodeName(name))
+        salvage = Salvage(store, mirror, ledger, Signals(), log())
+        mirror.listen(salvage.notice)
+        host = Host(store, name, mirror, ledger, salvage, dict(occupants or {}))
+        host.tasks = [asyncio.create_task(mirror.run()), asyncio.create_task(host.review())]
+        self._stack.push_async_callback(host.stop)
+        await mirror.reached()
+        await write(store, NodeLease(host.ledger.node, name))
+        return host
+
+
+async def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not is_so():
+            await asyncio.sleep(0.02)
+
+
+async def records(store: Store) -> set[Record]:
+    """Endpoints and leases of addresses, as etcd has them."""
+    snapshot = await store.read(prefixes=[keys.ENDPOINTS, keys.ADDRESSES])
+    read = (keys.parse(item.key, item.value) for item in snapshot.items)
+    return {each for each in read if isinstance(each, Endpoint | AddressClaim) and not _is_gateway(each)}
+
+
+def _is_gateway(record: Record) -> bool:
+    return isinstance(record, AddressClaim) and record.purpose is ClaimPurpose.GATEWAY
+
+
+def whole(*endpoints: Endpoint) -> set[Record]:
+    """What etcd has of these."""
+    claims = (AddressClaim(KEY, each.address, ClaimPurpose.LEASE, each.node, each.id) for each in endpoints)
+    return {*endpoints, *claims}
+
+
+async def found(store: Store) -> None:
+    """The network, as netmaster makes it."""
+    await write(store, NETWORK, AddressClaim(KEY, GATEWAY, ClaimPurpose.GATEWAY))
+
+
+async def test_all_that_lives_counts_on_without_its_network_and_is_put_back_with_it(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    lives = {await one.begin("a"), await one.begin("b"), await two.begin("c")}
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    before = one.salvage.epoch
+    await one.store.commit([], [DeleteRange("/")])
+    await until(lambda: one.salvage.epoch is not None and bool(one.salvage.problems) and bool(two.salvage.problems))
+    assert one.lives == two.lives == lives
+    assert KEY in one.mirror.world.networks
+    assert "2 containers of this host live on" in one.salvage.problems[f"network {KEY}"]
+    await found(one.store)
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    assert one.salvage.epoch == two.salvage.epoch != before
+    await until(lambda: not one.mirror.kept and not two.mirror.kept)
+    assert await records(one.store) == whole(*lives)
+    assert one.lives == two.lives == lives
+    assert one.salvage.problems == {}
+    assert "2 endpoints put back" in one.salvage.text
+
+
+async def test_of_an_older_state_what_ended_goes_and_what_began_comes_back(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    old, staying = await two.begin("a"), await one.begin("b")
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    backup = (await one.store.read(prefixes=[keys.ROOT])).items
+    await two.end(old)
+    new = await one.begin("c", old.address)
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await one.store.commit([], [Put(item.key, item.value) for item in backup if item.key != keys.EPOCH])
+    await until(lambda: one.salvage.text != "" and one.salvage.is_done and two.salvage.is_done)
+    await until(lambda: not one.mirror.kept and not two.mirror.kept)
+    assert await records(one.store) == whole(staying, new)
+    assert one.lives == two.lives == {staying, new}
+    assert two.salvage.text == "etcd came back without what was in it: 1 endpoints removed"
+
+
+async def test_at_no_time_do_others_hear_of_an_endpoint_that_had_gone(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    old = await two.begin("a")
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    backup = (await one.store.read(prefixes=[keys.ROOT])).items
+    await two.end(old)
+    new = await one.begin("c", old.address)
+    await until(lambda: new in two.lives)
+    seen: set[Endpoint] = set()
+    for host in (one, two):
+        host.mirror.listen(lambda evolution: seen.update(evolution.world.population(KEY).endpoints.values()))
+    stale = [Put(item.key, item.value) for item in backup if item.key != keys.EPOCH]
+    fresh = keys.key_of(new)
+    await one.store.commit([], [*stale, Delete(fresh), Delete(keys.EPOCH)])
+    await until(lambda: one.salvage.text != "" and one.salvage.is_done and two.salvage.is_done)
+    await until(lambda: not one.mirror.kept and not two.mirror.kept)
+    assert seen == {new}
+
+
+async def test_an_agent_that_was_away_knows_by_the_epoch(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    await one.stop()
+    remembered = one.mirror.remember()
+    two = await hosts.start("two")
+    await two.store.commit([], [DeleteRange("/")])
+    await until(lambda: two.mirror.epoch not in (None, remembered.epoch))
+    again = await hosts.start("one", remembered, one.occupants)
+    assert again.lives == {living}
+    await found(again.store)
+    await until(lambda: again.salvage.is_done)
+    assert await records(again.store) == whole(living)
+
+
+async def test_who_lost_his_address_to_another_is_cut_off_and_named(
+    hosts: "Hosts", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.netplugin.salvage._PATIENCE_S", 0.2)
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    await one.stop()
+    remembered = one.mirror.remember()
+    await one.ledger.delete(living)
+    await one.ledger.release(KEY, living.address)
+    await one.store.commit([], [Delete(keys.EPOCH)])
+    two = await hosts.start("two")
+    other = await two.begin("b", living.address)
+    await until(lambda: two.salvage.is_done)
+    again = await hosts.start("one", remembered, {living.id: Occupant("a", ContainerId("a"))})
+    await until(lambda: again.salvage.is_done)
+    assert again.lives == {other}
+    assert f"address {living.address} is in use" in again.salvage.problems[f"endpoint {living.id[:12]}"]
+    assert "container a is cut off until it is restarted" in str(again.salvage.problems)
+    again.occupants.clear()
+    await until(lambda: again.salvage.problems == {})
+
+
+async def test_a_wiped_etcd_is_known_by_its_revision(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    settings = EtcdSettings(tmp_path / "own", free_port(), extra=("--unsafe-no-fsync",))
+    async with AsyncExitStack() as stack:
+        hosts = Hosts(settings, stack)
+        async with EtcdChild(settings):
+            one = await hosts.start("one")
+            await found(one.store)
+            living = await one.begin("a")
+            await until(lambda: one.salvage.is_done)
+        shutil.rmtree(tmp_path / "own")
+        async with EtcdChild(settings):
+            await until(lambda: bool(one.salvage.problems))
+            assert one.lives == {living}
+            await found(one.store)
+            await until(lambda: one.salvage.is_done)
+            assert await records(one.store) == whole(living)
+
+
+async def test_a_renamed_container_keeps_its_name_over_an_older_state(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    await one.ledger.identify(living, "renamed", ContainerId("a"))
+    await until(lambda: {each.container for each in one.lives} == {"renamed"})
+    older = replace(living, sandbox="", container="")
+    await one.store.commit([], [Put(keys.key_of(older), keys.render(older)), Delete(keys.EPOCH)])
+    await until(lambda: one.salvage.text != "" and one.salvage.is_done)
+    assert {(each.container, each.sandbox) for each in one.lives} == {("renamed", living.sandbox)}
+    assert await records(one.store) == whole(*one.lives)
