@@ -119,14 +119,22 @@ class EngineTurns:
             if network in wanted and network not in kept:
                 kept.add(network)
             else:
-                await self._remove(network_id, network, problems)
+                await self._remove(network_id, network, wanted, problems)
         for network in sorted(wanted - kept, key=lambda each: each.name):
             await self._create(network, problems)
         self._problems = problems
 
-    async def _remove(self, network_id: DockerNetworkId, network: DockerNetwork, problems: dict[str, str]) -> None:
+    async def _remove(
+        self,
+        network_id: DockerNetworkId,
+        network: DockerNetwork,
+        wanted: frozenset[DockerNetwork],
+        problems: dict[str, str],
+    ) -> None:
         # A container that has just gone is gone for us some milliseconds before the engine has let go of its endpoint.
         for pause_s in _REMOVE_PAUSES_S:
+            if network not in wanted and network in desired_docker_networks(self._mirror.world):
+                return  # it came back meanwhile
             try:
                 await self._engine.remove_network(network_id)
             except EngineRefusedError as error:
