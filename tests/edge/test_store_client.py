@@ -256,3 +256,31 @@ async def test_a_proxy_for_the_outside_is_not_asked(
 async def test_certificates_need_the_tls_scheme(shared_etcd: Cluster, tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match="etcds://"):
         Store(shared_etcd.endpoints, TlsFiles(tmp_path / "ca.pem"))
+
+
+class _Door:
+    """A gate that the test opens."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.reason = "the door is shut"
+
+    async def opened(self) -> None:
+        await self.open.wait()
+
+
+async def test_behind_a_shut_gate_nothing_is_read_written_or_told(shared_etcd: Cluster, prefix: str) -> None:
+    door = _Door()
+    async with Store(shared_etcd.endpoints, timeout_s=0.5) as store:
+        behind = store.behind(door)
+        await _put(store, prefix + "a", b"1")
+        for vain in (behind.read(keys=(prefix,)), behind.commit([], [Put(prefix + "b", b"")]), behind.ready()):
+            with pytest.raises(StoreUnavailableError, match="the door is shut"):
+                await vain
+        follower = Follower(behind)
+        async with running(follower):
+            await asyncio.sleep(0.2)
+            assert not follower.snapshots
+            door.open.set()
+            await until(lambda: bool(follower.snapshots))
+        assert [item.key for item in (await behind.read(prefixes=(prefix,))).items] == [prefix + "a"]

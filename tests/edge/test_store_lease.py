@@ -102,6 +102,23 @@ async def test_a_lease_outlives_an_etcd_that_was_down_for_longer(make_cluster: M
         assert not lease.is_lost
 
 
+async def test_a_lease_is_in_doubt_while_etcd_may_have_let_it_run_out(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster()
+    async with Store(cluster.endpoints) as store, store.lease(2) as lease:
+        assert await lease.confirmed()
+        cluster.members[0].freeze()
+        try:
+            async with asyncio.timeout(10):
+                while lease.is_sure:
+                    await asyncio.sleep(0.05)
+            assert not lease.is_lost
+        finally:
+            cluster.members[0].thaw()
+        async with asyncio.timeout(10):
+            await lease.confirmed()
+        assert lease.is_sure or lease.is_lost
+
+
 async def _revoke(cluster: Cluster, lease_id: int) -> None:
     etcdctl = ("etcdctl", "--endpoints", str(cluster.members[0].endpoint), "lease", "revoke", f"{lease_id:x}")
     process = await asyncio.create_subprocess_exec(

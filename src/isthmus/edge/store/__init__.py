@@ -5,7 +5,7 @@ import os
 # Read when gRPC starts: children are spawned, never forked, so its fork handlers would only warn.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from isthmus.edge.store.client import Decide, Store
+from isthmus.edge.store.client import Decide, Gate, Store
 from isthmus.edge.store.lease import Lease
 from isthmus.edge.store.links import Health, LeaseLostError, TlsFiles
 from isthmus.edge.store.values import (
@@ -30,6 +30,7 @@ __all__ = [
     "DeleteRange",
     "Event",
     "Events",
+    "Gate",
     "Guard",
     "Health",
     "HistoryLost",

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
+from copy import copy
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from isthmus.core.errors import StoreUnavailableError
 from isthmus.edge.store import lease, txn, watch
@@ -21,6 +22,17 @@ _SIGN_OF_LIFE: Final = txn.read_request(("/",), ())
 Decide = Callable[[Snapshot], tuple[Sequence[Guard], Sequence[Op]]]
 
 
+class Gate(Protocol):
+    """What must be so before anything is read or written."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is shut; empty where nobody knows."""
+
+    async def opened(self) -> None:
+        """Wait until it is open."""
+
+
 class Store:
     """One etcd cluster; made and closed inside the event loop that uses it.
 
@@ -32,6 +44,13 @@ class Store:
     def __init__(self, endpoints: Endpoints, tls: TlsFiles | None = None, *, timeout_s: float = _TIMEOUT_S) -> None:
         self._links = Links(endpoints, tls)
         self._timeout_s = timeout_s
+        self._gate: Gate | None = None
+
+    def behind(self, gate: Gate) -> "Store":
+        """Give the same store for one whose reads, writes and news wait until `gate` is open."""
+        gated = copy(self)
+        gated._gate = gate  # noqa: SLF001  # of our own class
+        return gated
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,13 +65,29 @@ class Store:
         """Whether etcd answers, as last seen by any call, watch or lease."""
         return self._links.health
 
+    async def ready(self) -> None:
+        """Return when a call has a chance.
+
+        Raises:
+            StoreUnavailableError: etcd does not answer, or the gate stays shut.
+        """
+        await self._refuse_soon()
+        if self._gate is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._gate.opened()
+        except TimeoutError as error:
+            raise StoreUnavailableError(self.health.reason or self._gate.reason) from error
+
     async def read(self, *, keys: Sequence[str] = (), prefixes: Sequence[str] = ()) -> Snapshot:
         """All of it as of one revision, no older than the call. Asked again of others while time remains.
 
         Raises:
             StoreUnavailableError: etcd did not answer.
         """
-        return txn.snapshot_of(await self._ask(txn.read_request(keys, prefixes)))
+        await self.ready()
+        return txn.snapshot_of(await self._tried(txn.read_request(keys, prefixes), self._timeout_s))
 
     async def commit(self, guards: Sequence[Guard], ops: Sequence[Op]) -> int | None:
         """Do all of `ops` if all of `guards` hold: the revision that did, or None where a guard did not hold.
@@ -62,7 +97,7 @@ class Store:
                 caller reads again before it decides anew; it is never sent twice.
             LeaseLostError: a `Put` named a lease that is gone.
         """
-        await self._refuse_soon()
+        await self.ready()
         request = txn.commit_request(guards, ops)
         response = await self._links.call(lambda link: link.kv.Txn, request, self._timeout_s)
         return response.header.revision if response.succeeded else None
@@ -89,7 +124,8 @@ class Store:
         While etcd is away the iterator waits and `health` says why. Leave it early by cancelling its task or
         through `contextlib.aclosing`.
         """
-        return watch.follow(self._links, prefix, self._ask)
+        news = watch.follow(self._links, prefix, self._ask)
+        return news if self._gate is None else _behind(self._gate, news)
 
     def lease(self, ttl_s: int) -> AbstractAsyncContextManager[lease.Lease]:
         """A lease, kept alive during the block and revoked after it."""
@@ -126,3 +162,10 @@ class Store:
                 if loop.time() + _AGAIN_S >= end_s:
                     raise
                 await asyncio.sleep(_AGAIN_S)
+
+
+async def _behind(gate: Gate, news: AsyncGenerator[Snapshot | Events, None]) -> AsyncGenerator[Snapshot | Events, None]:
+    async with aclosing(news) as stream:
+        async for each in stream:
+            await gate.opened()
+            yield each

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -18,9 +19,12 @@ _REVOKE_S: Final = 2.0
 class Lease:
     """A granted lease: put keys under its `id`."""
 
-    def __init__(self, lease_id: int, ttl_s: int) -> None:
+    def __init__(self, lease_id: int, ttl_s: int, asked_s: float) -> None:
+        """`asked_s` is when it was asked for, by `boot_time_s`."""
         self.id = lease_id
         self.ttl_s = ttl_s
+        self._sure_until_s = asked_s + ttl_s
+        self._word = asyncio.Event()
         self._lost = asyncio.Event()
 
     @property
@@ -35,22 +39,43 @@ class Lease:
         """Wait until `is_lost`."""
         await self._lost.wait()
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether etcd cannot have let the lease run out yet, whatever else it did: so nobody else has its keys."""
+        return not self.is_lost and boot_time_s() < self._sure_until_s
+
+    async def confirmed(self) -> bool:
+        """Wait until the lease `is_sure`; False: it is lost."""
+        while not (self.is_sure or self.is_lost):
+            self._word.clear()
+            await self._word.wait()
+        return not self.is_lost
+
     async def keep(self, links: Links) -> None:
         """Refresh the lease until it is lost."""
         left_s = self.ttl_s
         try:
             while left_s > 0:
                 await asyncio.sleep(left_s / _BEATS)
-                left_s = await _refreshed(links, self.id, self.ttl_s / _BEATS)
+                left_s, asked_s = await _refreshed(links, self.id, self.ttl_s / _BEATS)
+                self._sure_until_s = asked_s + left_s
+                self._word.set()
         finally:
             self._lost.set()
+            self._word.set()
+
+
+def boot_time_s() -> float:
+    """The time that no clock setting moves and that goes on while the host sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @contextlib.asynccontextmanager
 async def hold(links: Links, ttl_s: int, timeout_s: float) -> AsyncIterator[Lease]:
     """A lease for the length of the block, revoked at its end if etcd can be reached."""
+    asked_s = boot_time_s()
     granted = await links.call(lambda link: link.lease.LeaseGrant, pb.LeaseGrantRequest(TTL=ttl_s), timeout_s)
-    lease = Lease(granted.ID, granted.TTL)
+    lease = Lease(granted.ID, granted.TTL, asked_s)
     keeping = asyncio.create_task(lease.keep(links))
     try:
         yield lease
@@ -62,10 +87,11 @@ async def hold(links: Links, ttl_s: int, timeout_s: float) -> AsyncIterator[Leas
             await links.call(lambda link: link.lease.LeaseRevoke, revoke, _REVOKE_S)
 
 
-async def _refreshed(links: Links, lease_id: int, timeout_s: float) -> int:
-    """Refresh a lease; its seconds, 0 where it is gone. Asks again, another member, until one answers."""
+async def _refreshed(links: Links, lease_id: int, timeout_s: float) -> tuple[int, float]:
+    """Refresh a lease; its seconds, 0 where it is gone, from when on. Asks again, another member, until one answers."""
     while True:
         link: Link | None = None
+        asked_s = boot_time_s()
         try:
             async with asyncio.timeout(timeout_s):
                 link = await links.ready()
@@ -76,7 +102,7 @@ async def _refreshed(links: Links, lease_id: int, timeout_s: float) -> int:
             await asyncio.sleep(timeout_s / 10)
         else:
             links.answered()
-            return ttl_s
+            return ttl_s, asked_s
 
 
 async def _refresh(link: Link, lease_id: int) -> int:
