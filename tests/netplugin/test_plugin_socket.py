@@ -37,7 +37,7 @@ async def plugin(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
         kernel = KernelTurns(Kernel(), asyncio.Event(), log())
         ids = NetworkIds(tmp_path / "ids.json", log())
         driver = Driver(NodeName("one"), mirror, Ledger(store, mirror, NodeName("one")), kernel, engine, ids)
-        app = plugin_app(driver, lambda: "etcd does not answer", log())
+        app = plugin_app(driver, store.ready, lambda: "etcd does not answer", log())
         serving = asyncio.create_task(serve(app, [listening], stop))
         async with aiohttp.ClientSession("http://plugin", connector=aiohttp.UnixConnector(str(socket_path))) as client:
             yield client

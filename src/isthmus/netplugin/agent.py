@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from isthmus import __version__
 from isthmus.core.datapath import Underlay
 from isthmus.core.desired import Seat
-from isthmus.core.model import Node, NodeLease
+from isthmus.core.model import Node
 from isthmus.edge.engine import Engine
 from isthmus.edge.kernel import Kernel
 from isthmus.edge.sandbox import NameService
@@ -58,13 +58,15 @@ class Agent:
         self._options = options
         self._log = log
         self._seat: Seat | None = None
-        self._mirror = Mirror(edges.store, log, edges.memory.load())
+        self._membership = Membership(edges.store, options.node, log)
+        self._store = store = edges.store.behind(self._membership)  # two hosts of one name would undo each other's work
+        self._mirror = Mirror(store, log, edges.memory.load())
         self._kernel_turns = KernelTurns(edges.kernel, signals.moved, log)
         self._engine_turns = EngineTurns(edges.engine, self._mirror, edges.network_ids, signals, log)
         self._name_turns = NameTurns(edges.names, NameBook(options.node), log)
-        self._report = Report(edges.store, self._node, signals.moved, log)
-        self._ledger = Ledger(edges.store, self._mirror, options.node)
-        self._salvage = Salvage(edges.store, self._mirror, self._ledger, signals, log)
+        self._report = Report(store, self._node, signals.moved, log)
+        self._ledger = Ledger(store, self._mirror, options.node)
+        self._salvage = Salvage(store, self._mirror, self._ledger, signals, log)
         outside = Outside(edges.engine, self._mirror, self._ledger)
         self._census = Census(options.node, outside, self._salvage, signals.stirred, log)
 
@@ -86,19 +88,19 @@ class Agent:
 
     async def _turn(self) -> None:
         seat = await self._find_seat()
-        memory, parties = self._edges.memory, (self._kernel_turns, self._engine_turns, self._report, self._salvage)
-        for listener in (self._name_turns, *parties, memory):
+        memory, turns = self._edges.memory, (self._kernel_turns, self._engine_turns, self._name_turns)
+        for listener in (*turns, self._report, self._salvage, self._membership, memory):
             self._mirror.listen(listener.notice)
         self._name_turns.notice(self._mirror.remembered)
         self._seat = seat
-        lease = NodeLease(seat.node, str(seat.underlay.vtep if seat.underlay else socket.gethostname()))
+        identity = str(seat.underlay.vtep if seat.underlay else socket.gethostname())
         parts = (
             self._mirror.run(),
             self._kernel_turns.run(seat),
             self._engine_turns.run(),
             self._census.run(),
             self._report.run(),
-            Membership(self._edges.store, lease, self._log).run(),
+            self._membership.run(identity),
             memory.keep(self._mirror.remember),
             keep_vigil(self._edges.store, self._log),
         )
@@ -115,7 +117,7 @@ class Agent:
             self._edges.engine,
             self._edges.network_ids,
         )
-        return plugin_app(driver, self._explain, self._log)
+        return plugin_app(driver, self._store.ready, self._explain, self._log)
 
     def _explain(self) -> str:
         """What a call may be waiting for."""
@@ -124,6 +126,8 @@ class Agent:
         health = self._edges.store.health
         if not health.is_connected:
             return f"etcd does not answer ({health.reason})"
+        if self._membership.reason:
+            return self._membership.reason
         problems = self._problems()
         return "; ".join(f"{title}: {text}" for title, text in problems.items()) or "the host is overloaded"
 

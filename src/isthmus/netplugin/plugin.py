@@ -15,6 +15,8 @@ from isthmus.core.errors import EdgeError, IsthmusError
 from isthmus.netplugin.driver import Driver
 from isthmus.wire import docker
 
+Ready = Callable[[], Awaitable[None]]
+
 DEADLINE_S = 9.0  # the engine itself waits for ever, and its user with it
 
 # Answered without looking at anything: one error here and the engine gives the driver up until it restarts.
@@ -30,40 +32,46 @@ CONSTANTS: dict[str, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How one call is read, and the stage that answers it."""
+    """How one call is read, the stage that answers it, and whether that asks etcd."""
 
     parse: Callable[[bytes], Any]
     answer: Callable[[Driver, Any], Awaitable[bytes]]
+    needs_store: bool = True
 
 
 CALLS: dict[str, Call] = {
-    "NetworkDriver.AllocateNetwork": Call(docker.parse_allocate_network, Driver.allocate_network),
-    "NetworkDriver.FreeNetwork": Call(docker.parse_free_network, Driver.free_network),
-    "NetworkDriver.CreateNetwork": Call(docker.parse_create_network, Driver.create_network),
-    "NetworkDriver.DeleteNetwork": Call(docker.parse_delete_network, Driver.delete_network),
+    "NetworkDriver.AllocateNetwork": Call(docker.parse_allocate_network, Driver.allocate_network, needs_store=False),
+    "NetworkDriver.FreeNetwork": Call(docker.parse_free_network, Driver.free_network, needs_store=False),
+    "NetworkDriver.CreateNetwork": Call(docker.parse_create_network, Driver.create_network, needs_store=False),
+    "NetworkDriver.DeleteNetwork": Call(docker.parse_delete_network, Driver.delete_network, needs_store=False),
     "NetworkDriver.CreateEndpoint": Call(docker.parse_create_endpoint, Driver.create_endpoint),
     "NetworkDriver.EndpointOperInfo": Call(docker.parse_endpoint_info, Driver.endpoint_info),
     "NetworkDriver.DeleteEndpoint": Call(docker.parse_delete_endpoint, Driver.delete_endpoint),
     "NetworkDriver.Join": Call(docker.parse_join, Driver.join),
     "NetworkDriver.Leave": Call(docker.parse_leave, Driver.leave),
     "NetworkDriver.ProgramExternalConnectivity": Call(
-        docker.parse_program_external_connectivity, Driver.program_external_connectivity
+        docker.parse_program_external_connectivity, Driver.program_external_connectivity, needs_store=False
     ),
     "NetworkDriver.RevokeExternalConnectivity": Call(
-        docker.parse_revoke_external_connectivity, Driver.revoke_external_connectivity
+        docker.parse_revoke_external_connectivity, Driver.revoke_external_connectivity, needs_store=False
     ),
     "IpamDriver.RequestPool": Call(docker.parse_request_pool, Driver.request_pool),
-    "IpamDriver.ReleasePool": Call(docker.parse_release_pool, Driver.release_pool),
+    "IpamDriver.ReleasePool": Call(docker.parse_release_pool, Driver.release_pool, needs_store=False),
     "IpamDriver.RequestAddress": Call(docker.parse_request_address, Driver.request_address),
     "IpamDriver.ReleaseAddress": Call(docker.parse_release_address, Driver.release_address),
 }
 """Every call that is not a constant, by name."""
 
 
-def plugin_app(driver: Driver, explain: Callable[[], str], log: FilteringBoundLogger) -> Starlette:
-    """The application behind the plugin socket; `explain` says what a call that took too long may have waited for."""
+def plugin_app(driver: Driver, ready: Ready, explain: Callable[[], str], log: FilteringBoundLogger) -> Starlette:
+    """The application behind the plugin socket.
+
+    `ready` returns when etcd may be asked, and raises soon where that is known to be vain: a call that would wait
+    for its turn first, or for the world, learns it at once. `explain` says what a call that took too long may have
+    waited for.
+    """
     constant = [Route(f"/{name}", _constant(answer), methods=["POST"]) for name, answer in CONSTANTS.items()]
-    answer = _Answer(driver, explain, log)
+    answer = _Answer(driver, ready, explain, log)
     live = [Route(f"/{name}", answer.to(name, call), methods=["POST"]) for name, call in CALLS.items()]
     return Starlette(routes=[*constant, *live])
 
@@ -80,6 +88,7 @@ class _Answer:
     """How any call is answered: within the deadline, and an error in words."""
 
     driver: Driver
+    ready: Ready
     explain: Callable[[], str]
     log: FilteringBoundLogger
 
@@ -92,7 +101,10 @@ class _Answer:
     async def _answer(self, name: str, call: Call, body: bytes) -> Response:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                answer = await call.answer(self.driver, call.parse(body))
+                request = call.parse(body)
+                if call.needs_store:
+                    await self.ready()
+                answer = await call.answer(self.driver, request)
         except (IsthmusError, EdgeError) as error:
             self.log.warning("refused a call of the engine", call=name, reason=str(error))
             return _refusal(str(error))

@@ -164,7 +164,7 @@ class Store:
                 await asyncio.sleep(_AGAIN_S)
 
 
-async def _behind(gate: Gate, news: AsyncGenerator[Snapshot | Events, None]) -> AsyncGenerator[Snapshot | Events, None]:
+async def _behind(gate: Gate, news: AsyncGenerator[watch.News, None]) -> AsyncGenerator[watch.News, None]:
     async with aclosing(news) as stream:
         async for each in stream:
             await gate.opened()
