@@ -112,6 +112,8 @@ class KernelTurns:
         if todo and self._revision:
             self._log.warning("the kernel differed from what was applied; mending it", steps=len(todo))
         failed = await self._apply(todo)
+        if replaced := await self._kernel.switch():
+            self._log.info("programs of another build, with other tables, were replaced", programs=replaced)
         # A stranger that could not be removed has no part of its own: the host's part tries again.
         for part, objects in wanted.items():
             self._settle(part, objects, failed, still_there=strangers if part is None else frozenset())

@@ -45,6 +45,8 @@ class Kernel:
     async def open(self) -> None:
         """Load this build's programs and put them in place of an earlier build's, under traffic.
 
+        An earlier build's that read other tables stay until `switch`.
+
         Raises:
             KernelRefusedError: no BPF file system, no libbpf, no objects, or the kernel refuses one.
         """
@@ -91,6 +93,17 @@ class Kernel:
                 await self._add(step.target)
             else:
                 await self._remove(step.target)
+
+    async def switch(self) -> int:
+        """Replace the programs that read other tables than ours, which now hold all that they should.
+
+        Returns how many. Other layouts' pins go with them.
+
+        Raises:
+            KernelRefusedError: one cannot be replaced; to be called again.
+        """
+        async with self._turn:
+            return await self._datapath.switch()
 
     async def _add(self, target: KernelObject) -> None:
         match target:

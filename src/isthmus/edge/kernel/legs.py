@@ -22,11 +22,10 @@ async def read_legs(datapath: Datapath, links: Sequence[Link]) -> list[Leg]:
     Once that is in a sandbox it is none: only its sandbox may end it, and adding the leg repairs it.
     """
     identities = datapath.tables.identities()
-    label = datapath.programs[FROM_CONTAINER].label
     legs = []
     for link in filter(is_host_link, links):
         endpoint, identity = endpoint_of(link), identities.get(link.index)
-        has_program = await datapath.links.label_at(link.index, Side.INGRESS) == label
+        has_program = await datapath.is_served(link.index, Side.INGRESS, FROM_CONTAINER)
         if identity and identity.endpoint == endpoint and has_program and link.is_up:
             legs.append(_leg(identity, link.mtu_bytes))
         elif not link.is_parted:
@@ -46,7 +45,8 @@ async def add_leg(datapath: Datapath, leg: Leg) -> int:
     name = host_link_name(leg.endpoint)
     link = await datapath.links.find(name) or await _create(datapath, leg)
     await _repair(datapath, leg, link)
-    await datapath.links.attach(link.index, Side.INGRESS, datapath.programs[FROM_CONTAINER])
+    if not datapath.is_kept(link.index, Side.INGRESS):
+        await datapath.attach(link.index, Side.INGRESS, FROM_CONTAINER)
     identity = Identity(leg.endpoint, leg.network, leg.mac, leg.addresses)
     datapath.tables.put_identity(link.index, identity)
     if not link.is_up:

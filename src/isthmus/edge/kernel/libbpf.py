@@ -116,6 +116,7 @@ class Map:
 
     library: Library
     name: str
+    id: int  # the kernel's own; a map made anew has another
     fd: int
     key_bytes: int
     value_bytes: int  # of all CPUs together where the map is per CPU
@@ -240,7 +241,7 @@ def _open_map(library: Library, each: int) -> Map:
     # The kernel pads each CPU's value to eight bytes.
     padded = (info.value_bytes + 7) // 8 * 8
     value_bytes = padded * so.libbpf_num_possible_cpus() if is_per_cpu else info.value_bytes
-    return Map(library, name, fd, info.key_bytes, value_bytes, info.max_entries)
+    return Map(library, name, info.id, fd, info.key_bytes, value_bytes, info.max_entries)
 
 
 @dataclass(frozen=True, slots=True)

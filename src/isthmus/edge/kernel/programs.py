@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import importlib.resources
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ NAMES = (FROM_CONTAINER, FROM_OVERLAY, FROM_UNDERLAY, TO_UNDERLAY)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program in the kernel. `label` tells this build with these settings from every other."""
+    """A program in the kernel. `label` tells this build with these settings and tables from every other."""
 
     fd: int
     label: str
@@ -31,8 +32,9 @@ class Programs:
     def __init__(self, settings: Settings, objects: dict[str, LoadedObject]) -> None:
         self.settings = settings
         self._objects = objects
+        tables = [each.id for each in self.maps.values()]
         self._programs = {
-            name: Program(each.programs[name], label_of(name, settings)) for name, each in objects.items()
+            name: Program(each.programs[name], label_of(name, settings, tables)) for name, each in objects.items()
         }
 
     def __getitem__(self, name: str) -> Program:
@@ -78,7 +80,19 @@ def object_path(name: str) -> Path:
     return path
 
 
-def label_of(name: str, settings: Settings) -> str:
-    """The filter's name in the kernel: the program's, and a digest of its code and settings."""
-    digest = hashlib.sha256(object_path(name).read_bytes() + pack_settings(settings))
-    return f"{name}-{digest.hexdigest()[:12]}"
+def label_of(name: str, settings: Settings, tables: Iterable[int]) -> str:
+    """The filter's name in the kernel: the program's, a digest of its code and settings, one of its maps' ids.
+
+    All builds must agree on its form: it is all that one knows of another's programs.
+    """
+    code = _digest(object_path(name).read_bytes() + pack_settings(settings))
+    return f"{name}-{code}-t{_digest(repr(sorted(tables)).encode())}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def has_same_tables(label: str, other: str) -> bool:
+    """Whether two filters' programs read the same maps: then one may replace the other at any time."""
+    return label.rpartition("-")[2] == other.rpartition("-")[2]

@@ -44,7 +44,7 @@ def parse_alias(overlay: Link) -> Underlay:
 
 async def _is_attached(datapath: Datapath, overlay: Link, carrier: Link) -> bool:
     for index, side, name in _places(overlay, carrier):
-        if await datapath.links.label_at(index, side) != datapath.programs[name].label:
+        if not await datapath.is_served(index, side, name):
             return False
     return True
 
@@ -102,7 +102,7 @@ def settings_of(underlay: Underlay, overlay: Link) -> Settings:
 
 async def _attach(datapath: Datapath, overlay: Link, carrier: Link) -> None:
     for index, side, name in _places(overlay, carrier):
-        await datapath.links.attach(index, side, datapath.programs[name])
+        await datapath.attach(index, side, name)
 
 
 async def remove_underlay(datapath: Datapath, underlay: Underlay) -> None:
@@ -110,8 +110,8 @@ async def remove_underlay(datapath: Datapath, underlay: Underlay) -> None:
     await datapath.reload(Settings())
     carrier = await datapath.links.find(underlay.device) if underlay.device else None
     if carrier:
-        await datapath.links.detach(carrier.index, Side.INGRESS)
-        await datapath.links.detach(carrier.index, Side.EGRESS)
+        await datapath.detach(carrier.index, Side.INGRESS)
+        await datapath.detach(carrier.index, Side.EGRESS)
     remove_untracked()
     await datapath.links.remove(VXLAN_LINK)
 
@@ -123,9 +123,10 @@ def settings_left(links: Sequence[Link]) -> Settings:
 
 
 async def renew_underlay(datapath: Datapath, links: Sequence[Link]) -> None:
-    """Put this build's programs where an earlier agent left its own."""
+    """Renew what an earlier agent left."""
     by_name = {each.name: each for each in links}
     overlay = by_name.get(VXLAN_LINK)
     carrier = by_name.get(parse_alias(overlay).device) if overlay else None
     if overlay and carrier:
-        await _attach(datapath, overlay, carrier)
+        for index, side, name in _places(overlay, carrier):
+            await datapath.renew(index, side, name)
