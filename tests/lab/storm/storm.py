@@ -1,0 +1,159 @@
+"""A storm from its first operation to its last: rounds, checkpoints, and what is said of them."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from isthmus.core.errors import EdgeError
+from isthmus.lab.running import RunningLab
+from tests.lab import probes
+from tests.lab.storm.agreement import differences
+from tests.lab.storm.asking import misunderstandings
+from tests.lab.storm.crew import Crew, StormError, Tally
+from tests.lab.storm.looking import Seen, look
+from tests.lab.storm.plan import NETS, Disturbance, Round, names, plan
+from tests.lab.storm.weather import Weather
+
+CONVERGENCE_S = 20.0  # the law; how long it takes is reported
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """How a storm went: its tally, and the time that every checkpoint took from quiet to agreement."""
+
+    tally: Tally
+    agreed_after_s: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        took = ", ".join(f"{each:.1f}" for each in self.agreed_after_s)
+        return f"{self.tally}; agreed after {took} s of quiet"
+
+
+def prepare(lab: RunningLab) -> None:
+    """Make the tenants, networks and groups of a storm."""
+    lab.node("node1").output("netctl tenant create blue")
+    for net in NETS.values():
+        if net.group is None:
+            probes.create_net(lab, net.network, net.subnet, "-t", net.tenant)
+        else:
+            probes.create_group(lab, net.group, net.network, tenant=net.tenant, ipPool=net.pool or "")
+
+
+def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
+    """Let a storm rage over a lab that `prepare` has prepared.
+
+    Raises:
+        StormError: something was not as it must be; the text has the seed, the step, and what differs.
+    """
+    crew = Crew(lab, Weather(lab))
+    report = Report(crew.tally)
+    try:
+        for number, each in enumerate(plan(seed, operations)):
+            begun_s = time.monotonic()
+            _rage(crew, each, say)
+            took_s = time.monotonic() - begun_s
+            report.agreed_after_s.append(checkpoint(crew, begun_s))
+            say(f"round {number}: {took_s:.0f} s, agreed after {report.agreed_after_s[-1]:.1f} s; {crew.tally}")
+        _clear(crew)
+        report.agreed_after_s.append(checkpoint(crew, time.monotonic()))
+    except (StormError, EdgeError, AssertionError) as failure:
+        kept = _keep_evidence(crew, seed)
+        crew.weather.mend_all()
+        steps = f"after {crew.tally.done} of {operations} operations"
+        raise StormError(
+            f"storm of seed {seed}, {steps}:\n{failure}\n{kept}\nreplay: make storm N={operations} SEED={seed}"
+        ) from failure
+    return report
+
+
+def checkpoint(crew: Crew, begun_s: float) -> float:
+    """Wait until all agree; return how long that took from quiet.
+
+    Raises:
+        StormError: they do not.
+    """
+    crew.weather.await_quiet()
+    quiet_s = time.monotonic()
+    while found := _disagreements(crew, begun_s):
+        if time.monotonic() > quiet_s + CONVERGENCE_S:
+            raise StormError(
+                f"{CONVERGENCE_S:.0f} s after quiet there are {len(found)} differences:\n" + "\n".join(found)
+            )
+    return time.monotonic() - quiet_s
+
+
+def _disagreements(crew: Crew, begun_s: float) -> list[str]:
+    try:
+        seen = look(crew.lab)
+        found = [*_surprises(crew, seen, begun_s), *differences(seen)]
+        return found or misunderstandings(
+            crew.lab, seen.lives, [*names(), *(net.group for net in NETS.values() if net.group)]
+        )
+    except AssertionError as failure:  # a program on a node that did not answer
+        return [str(failure)]
+
+
+def _surprises(crew: Crew, seen: Seen, begun_s: float) -> list[str]:
+    """Where an engine has other containers than its workers left there, and nothing befell it."""
+    found = []
+    for number, (name, containers) in enumerate(seen.containers.items(), 1):
+        by_slot = {each.slot: each for each in containers}
+        if not crew.weather.has_struck_engine(number, begun_s):
+            known = {
+                slot: each.container
+                for slot, each in crew.known.items()
+                if slot.startswith(str(number)) and each.is_sure
+            }
+            found += [
+                f"{name}: {slot} is {by_slot.get(slot)}; its worker left {each}"
+                for slot, each in known.items()
+                if by_slot.get(slot) != each
+            ]
+    return found
+
+
+def _rage(crew: Crew, each: Round, say: Say) -> None:
+    begun = crew.tally.done
+    with ThreadPoolExecutor(max_workers=len(each.queues) + 1) as pool:
+        workers = [pool.submit(crew.work, operations) for operations in each.queues]
+        weather = pool.submit(_strike_all, crew, each.disturbances, begun, say)
+        for worker in workers:
+            worker.result()
+        weather.result()
+    if crew.failures:
+        raise StormError("\n".join(crew.failures))
+
+
+def _strike_all(crew: Crew, disturbances: Sequence[Disturbance], begun: int, say: Say) -> None:
+    for disturbance in disturbances:
+        while crew.tally.done - begun < disturbance.after and not crew.failures:
+            time.sleep(0.05)
+        if not crew.failures:
+            say(str(disturbance))
+            try:
+                crew.weather.strike(disturbance)
+            except (EdgeError, AssertionError) as failure:
+                crew.failures.append(f"{disturbance}: {failure}")
+
+
+def _keep_evidence(crew: Crew, seed: int) -> str:
+    """Save what a failure has to be understood from; return where."""
+    place = Path(tempfile.mkdtemp(prefix=f"storm-{seed}-"))
+    (place / "stories").write_text("\n".join(crew.stories))
+    for node in crew.lab.nodes:
+        for program in ("netplugin", "dockerd"):
+            (place / f"{node.name}.{program}").write_text(node.log(program))
+    state = crew.lab.nodes[0].run(["etcdctl", "get", "--prefix", probes.ROOT, "-w", "json"])
+    (place / "etcd.json").write_text(state.stdout)
+    return f"logs, etcd's records and what did not go as planned: {place}"
+
+
+def _clear(crew: Crew) -> None:
+    """Remove all containers: afterwards nothing may be held for any."""
+    probes.at_once([partial(node.output, "docker ps -aq | xargs -r docker rm -f") for node in crew.lab.nodes])
+    crew.known.clear()
