@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from isthmus.core.datapath import (
     DirectoryEntry,
     Here,
     There,
+    container_link_name,
     host_link_name,
 )
 from isthmus.core.errors import KernelRefusedError
@@ -270,6 +272,37 @@ def test_a_leg_whose_sandbox_died_is_forgotten_at_the_next_start(bare: Host) -> 
     gone = [DirectoryEntry(NET, each, leg(1).mac, Here(EndpointId(""))) for each in leg(1).addresses]
     assert bare.do(bare.kernel.read()) == frozenset(gone)
     assert bare.do(bare.kernel.counters()) == {}
+
+
+def test_a_leg_removed_while_packets_come_leaves_no_counters(bare: Host) -> None:
+    bare.reach(desired(0))
+    others = bare.do(bare.kernel.drops())
+    for _ in range(10):
+        bare.netns.ip(f"link set {container_link_name(leg(1).endpoint)} up")
+        with _flooded(bare, container_link_name(leg(1).endpoint)):
+            bare.remove(leg(1))
+        assert bare.do(bare.kernel.drops()) == others
+        bare.add(leg(1))
+
+
+@contextmanager
+def _flooded(host: Host, link: str) -> Iterator[None]:
+    """Send what no sender may send, from the moment that the first is dropped until the link is gone."""
+    before = host.lost(DropReason.SOURCE_MAC)
+    with host.netns.socket(socket.AF_PACKET, socket.SOCK_RAW) as forger:
+        forger.bind((link, 0))
+        with ThreadPoolExecutor() as pool:
+            flood = pool.submit(_send_until_gone, forger)
+            while host.lost(DropReason.SOURCE_MAC) == before and not flood.done():
+                pass
+            yield
+            flood.result()
+
+
+def _send_until_gone(forger: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            forger.send(_frame(leg(3).mac, 3, 2))
 
 
 @pytest.mark.parametrize(

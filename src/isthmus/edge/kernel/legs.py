@@ -72,10 +72,11 @@ async def _repair(datapath: Datapath, leg: Leg, link: Link) -> None:
 
 
 async def remove_leg(datapath: Datapath, endpoint: EndpointId) -> None:
-    """Forget who sends there, then delete the veth."""
-    for ifindex in datapath.tables.interfaces_of(endpoint):
-        datapath.tables.forget(ifindex)
+    """Delete the veth, then forget who sent there: a packet that came in between would be counted for ever."""
+    interfaces = datapath.tables.interfaces_of(endpoint)
     await datapath.links.remove(host_link_name(endpoint))
+    for ifindex in interfaces:
+        datapath.tables.forget(ifindex)
 
 
 def sweep(datapath: Datapath, links: Sequence[Link]) -> None:

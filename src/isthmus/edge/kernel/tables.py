@@ -43,12 +43,12 @@ class Tables:
         self._maps["endpoints"].put(key, maps.pack_identity(identity))
 
     def forget(self, ifindex: int) -> None:
-        """Remove an interface's sender and counters."""
+        """Remove the counters of an interface that is gone, then its sender, by which a restarted agent finds them."""
         key = maps.pack_number(ifindex)
-        self._maps["endpoints"].remove(key)
-        self._maps["traffic"].remove(key)
         for reason in DropReason:
             self._maps["drops"].remove(maps.pack_drop_key(ifindex, reason))
+        self._maps["traffic"].remove(key)
+        self._maps["endpoints"].remove(key)
 
     def interfaces_of(self, endpoint: EndpointId) -> list[int]:
         """Behind which interfaces an endpoint is said to send."""
