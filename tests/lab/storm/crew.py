@@ -28,7 +28,8 @@ class Known:
 
     container: Container
     wish: str
-    is_sure: bool
+    at_s: float
+    is_sure: bool = True
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ class Crew:
         with self._lock:
             self._busy[threading.get_ident()] = operation
         try:
+            self._catch_up(engine, operation)
             _CALLS[operation.verb](engine, operation, self._id(operation))
             self._learn(engine, operation, is_done=True)
         except RefusedError as refusal:
@@ -89,6 +91,12 @@ class Crew:
         finally:
             with self._lock:
                 del self._busy[threading.get_ident()]
+
+    def _catch_up(self, engine: Engine, operation: Operation) -> None:
+        """Look what became of a container that was not left to its worker alone."""
+        known = self.known.get(operation.slot)
+        if known and (not known.is_sure or self.weather.has_struck_engine(operation.node, known.at_s)):
+            self._learn(engine, operation, is_done=False)
 
     def _id(self, operation: Operation) -> str:
         """How the engine is to find the container: by its id where we know it, else by no name that it has."""
@@ -136,7 +144,7 @@ class Crew:
                 self.known.pop(operation.slot, None)
             else:
                 wish = operation.address if operation.verb is Verb.CREATE else before.wish if before else ""
-                self.known[operation.slot] = Known(container, wish, is_sure=True)
+                self.known[operation.slot] = Known(container, wish, at_s)
         is_odd = is_done and not _OUTCOMES[operation.verb](container, operation)
         if is_odd and not self.weather.explains(operation.node, at_s):
             raise StormError(f"{operation}: done, says the engine, but the container is now {container}")
