@@ -113,5 +113,5 @@ def admit_bgp_removal(node: NodeName, world: World) -> Decision[Bgp]:
     Raises:
         NotFoundError: there is none.
     """
-    bgp = found(world.bgps.get(node), f"BGP configuration of {node}")
+    bgp = found(world.bgps.get(node), f"BGP configuration {node}")
     return Decision(bgp, remove=(bgp,))
