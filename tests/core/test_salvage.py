@@ -28,7 +28,7 @@ from isthmus.core.model import (
     TenantName,
     mac_of,
 )
-from isthmus.core.salvage import amend, keep, settled_nodes, told_again, unused
+from isthmus.core.salvage import amend, keep, lost_intent, settled_nodes, told_again, unused
 from isthmus.wire import keys
 
 TENANT = TenantName("blue")
@@ -59,6 +59,12 @@ def test_of_a_wiped_etcd_all_that_lives_counts_on_with_what_it_lives_in() -> Non
     policy = Policy(PolicyKey(TENANT, PolicyName("p")))
     lives = (*life("a", 1), *life("b", 2, TWO), NETWORK, GROUP, node(TWO))
     assert keep(by_key(*lives, policy), {}, NOBODY) == by_key(*lives)
+
+
+def test_what_an_operator_said_and_etcd_has_no_more_is_told() -> None:
+    policy = Policy(PolicyKey(TENANT, PolicyName("p")))
+    known = by_key(*life("a", 1), NETWORK, policy, node(ONE))
+    assert lost_intent(known, by_key(replace(NETWORK, tag=Tag(2)))) == set(by_key(policy))
 
 
 def test_of_what_etcd_still_has_nothing_is_kept() -> None:

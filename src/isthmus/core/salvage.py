@@ -9,18 +9,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from isthmus.core.model import (
     Address,
     AddressClaim,
+    AppProfile,
+    Bgp,
     Endpoint,
     EndpointGroup,
     EndpointId,
     EpochId,
+    NetProfile,
     Network,
     NetworkKey,
     Node,
     NodeName,
+    Policy,
     Record,
+    Rule,
+    Service,
+    Tenant,
 )
 
 Records = Mapping[str, Record]  # by their keys in etcd
+INTENT = (Tenant, Network, EndpointGroup, Policy, Rule, NetProfile, Service, AppProfile, Bgp)
 Kept = Mapping[str, Record | None]
 """What counts instead of etcd's records, by their keys; None: it is gone, although etcd still has it."""
 
@@ -50,6 +58,11 @@ def keep(known: Records, told: Records, settled: frozenset[NodeName]) -> dict[st
         if any(holders.get(place, record.id) != record.id for place in _places(record)):
             kept[key] = None
     return kept
+
+
+def lost_intent(known: Records, told: Records) -> frozenset[str]:
+    """The keys of what an operator once said and another etcd does not know."""
+    return frozenset(key for key, record in known.items() if isinstance(record, INTENT) and key not in told)
 
 
 def _lost_endpoints(known: Records, told: Records, settled: frozenset[NodeName]) -> frozenset[EndpointId]:

@@ -36,6 +36,7 @@ class Mirror:
         self._moved = asyncio.Condition()
         self._listeners: list[Listener] = []
         self.unreadable: Mapping[str, str] = {}
+        self.lost: frozenset[str] = frozenset()  # the keys of what was intended and is in etcd no more since
         self.epoch: EpochId | None = None  # None until somebody has given this history an id of its own
         self.remembered = evolve(World(), map(Change, remembered.records.values()), remembered.revision)
 
@@ -151,8 +152,10 @@ class Mirror:
         self._is_lost = False
         self.epoch = epoch if epoch != self._known_epoch else None
         self._kept = salvage.keep(known, self._records, salvage.settled_nodes(self._records.values(), self.epoch))
-        if self._kept:
-            self._log.warning("etcd has lost what it knew; what lives on is put back", records=len(self._kept))
+        self.lost |= salvage.lost_intent(known, self._records)
+        if self._kept or self.lost:
+            names = ", ".join(sorted(key.removeprefix(keys.ROOT) for key in self.lost))
+            self._log.warning("etcd has lost what it knew", kept=len(self._kept), lost=names)
 
     def _is_of_another_epoch(self, news: Snapshot | Events) -> bool:
         if self.epoch is None or isinstance(news, Snapshot):
@@ -189,6 +192,7 @@ class Mirror:
                 self._records[key] = record
             elif value is None or key not in self.unreadable:
                 self._records.pop(key, None)
+        self.lost -= self._records.keys()
         self.unreadable = {key: text for key, text in self.unreadable.items() if values.get(key, b"") is not None}
 
     def _read(self, key: str, value: bytes) -> Record | None:

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
@@ -24,20 +24,32 @@ _QUIET_S = 60.0  # a backup is restored piece by piece, or by hand
 
 _LOST = "etcd has lost it, and {count} containers of this host live on in it; restore a backup, or create it again"
 
+_TOLD_AT_MOST = 20
+
 Occupants = Mapping[EndpointId, Occupant]
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What came of it: endpoints put back and removed, by their ids; and those cut off, with the reason."""
+    """What came of it, by the endpoints' ids: which were put back and removed; and why some were cut off."""
 
-    put_back: set[EndpointId] = field(default_factory=set)
-    removed: set[EndpointId] = field(default_factory=set)
+    put_back: dict[EndpointId, str] = field(default_factory=dict)
+    removed: dict[EndpointId, str] = field(default_factory=dict)
     cut: dict[EndpointId, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = ((self.put_back, "put back"), (self.removed, "removed"), (self.cut, "cut off"))
-        return ", ".join(f"{len(each)} endpoints {what}" for each, what in parts if each)
+        parts = (("put back", self.put_back), ("removed", self.removed), ("cut off", self.cut))
+        return "; ".join(f"{what}: {_listed(each.values())}" for what, each in parts if each)
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = sorted(names)
+    more = len(known) - _TOLD_AT_MOST
+    return ", ".join([*known[:_TOLD_AT_MOST], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _described(endpoint: Endpoint) -> str:
+    return f"{endpoint.container or endpoint.id[:12]} ({endpoint.address} in {endpoint.network})"
 
 
 class Salvage:
@@ -76,7 +88,9 @@ class Salvage:
     @property
     def text(self) -> str:
         """What was done since the agent started; empty where nothing had to be."""
-        done = str(self._tally)
+        lost = _listed(key.removeprefix(keys.ROOT) for key in self._mirror.lost)
+        parts = (str(self._tally), f"not in etcd any more: {lost}" if lost else "")
+        done = "; ".join(filter(None, parts))
         return f"etcd came back without what was in it: {done}" if done else ""
 
     def notice(self, evolution: Evolution) -> None:
@@ -140,9 +154,8 @@ class Salvage:
         else:
             self._refused_since_s.pop(endpoint.id, None)
             if endpoint.id not in self._tally.put_back:
-                self._tally.put_back.add(endpoint.id)
-                name = endpoint.container
-                self._log.warning("put back what etcd had lost", endpoint=endpoint.id[:12], container=name)
+                self._tally.put_back[endpoint.id] = _described(endpoint)
+                self._log.warning("put back what etcd had lost", endpoint=_described(endpoint))
         return True
 
     def _is_ended(self, claim: AddressClaim) -> bool:
@@ -152,11 +165,9 @@ class Salvage:
         return is_alone and key in self._mirror.kept and self._mirror.kept[key] is None
 
     async def _cut(self, key: str, endpoint: Endpoint, why: str) -> None:
-        name = f"container {endpoint.container}" if endpoint.container else "its container"
-        self._tally.cut[endpoint.id] = f"etcd came back without it, and {why}; {name} is cut off until it is restarted"
-        self._log.error(
-            "cut off what etcd had lost", endpoint=endpoint.id[:12], container=endpoint.container, reason=why
-        )
+        name = _described(endpoint)
+        self._tally.cut[endpoint.id] = f"etcd came back without {name}, and {why}; it is cut off until it is restarted"
+        self._log.error("cut off what etcd had lost", endpoint=name, reason=why)
         await self._mirror.let_go([key, *salvage.claims_of(self._mirror.kept, endpoint)])
 
     async def _end(self, key: str, kept: Endpoint | None, occupants: Occupants) -> None:
@@ -168,7 +179,7 @@ class Salvage:
             await self._ledger.delete(told)
             for address in told.addresses:
                 await self._ledger.release(told.network, address)
-            self._tally.removed.add(told.id)
+            self._tally.removed[told.id] = _described(told)
         else:
             await self._mirror.let_go([key])
 
