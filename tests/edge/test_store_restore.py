@@ -126,6 +126,32 @@ async def test_another_cluster_is_noticed_though_it_counts_higher(
             await check_later(cluster, follower)
 
 
+async def test_an_etcd_written_far_beyond_is_told_by_its_mark(make_cluster: MakeCluster, unused_tcp_port: int) -> None:
+    cluster = make_cluster()
+    [member] = cluster.members
+    async with gated(cluster, unused_tcp_port) as (gate, endpoints), Store(cluster.endpoints) as store:
+        await gate.open()
+        async with following(endpoints, mark=PREFIX + "mark") as follower:
+            await put(store, "mark")
+            old = await put(store, "old", 5)
+            await until(lambda: follower.revision == old)
+            await gate.shut()
+            await gate.open()
+            still = await put(store, "old")
+            await until(lambda: follower.revision == still)
+            assert follower.losses == 0
+            await gate.shut()
+            member.kill()
+            shutil.rmtree(cluster.data / member.name)
+            member.start()
+            await store.commit([], [Put(PREFIX + "mark", b"another")])
+            await put(store, "new", 50)
+            await gate.open()
+            await until(lambda: len(follower.snapshots) == 2)
+            assert names(follower) == ["mark", "new"]
+            await check_later(cluster, follower)
+
+
 async def test_other_keys_lost_are_noticed_by_the_head_alone(make_cluster: MakeCluster, unused_tcp_port: int) -> None:
     """The watched keys' last event is older than the new etcd's head; what was seen of the old head is not."""
     cluster = make_cluster()

@@ -30,15 +30,16 @@ PREFIX = "/watched/"
 class Follower:
     """A watch running beside the test, and all that it has yielded."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, mark: str = "") -> None:
         self.store = store
+        self.mark = mark
         self.snapshots: list[Snapshot] = []
         self.batches: list[Events] = []
         self.losses = 0
         self.revision = 0
 
     async def follow(self) -> None:
-        async for item in self.store.watch(PREFIX):
+        async for item in self.store.watch(PREFIX, mark=self.mark):
             match item:
                 case HistoryLost():
                     self.losses += 1
@@ -51,8 +52,8 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(endpoints: Endpoints) -> AsyncIterator[Follower]:
-    async with Store(endpoints) as store, running(Follower(store)) as follower:
+async def following(endpoints: Endpoints, mark: str = "") -> AsyncIterator[Follower]:
+    async with Store(endpoints) as store, running(Follower(store, mark)) as follower:
         await until(lambda: bool(follower.snapshots))
         yield follower
 

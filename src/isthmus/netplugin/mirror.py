@@ -79,7 +79,7 @@ class Mirror:
     async def run(self) -> None:
         """Follow the store for ever."""
         while True:
-            async with aclosing(self._store.watch(keys.ROOT)) as stream:
+            async with aclosing(self._store.watch(keys.ROOT, mark=keys.EPOCH)) as stream:
                 async for news in stream:
                     if isinstance(news, HistoryLost):
                         self._is_lost = True

@@ -115,16 +115,17 @@ class Store:
             if revision is not None:
                 return revision
 
-    def watch(self, prefix: str) -> AsyncGenerator[watch.News, None]:
+    def watch(self, prefix: str, *, mark: str = "") -> AsyncGenerator[watch.News, None]:
         """A snapshot of the prefix, then every event after it, once and in order, whatever happens to etcd.
 
         Another snapshot comes where the history that was missed is compacted; and, after `HistoryLost`, where etcd was
-        wiped or restored from a backup: it replaces all that was known, and its revision may be a lower one. Not
-        noticed is a restored etcd that is written beyond all that was seen before it is asked again, and keeps its id.
+        wiped or restored from a backup: it replaces all that was known, and its revision may be a lower one. An etcd
+        that keeps its id, and is written beyond all that was seen before it is asked again, is told by the key `mark`
+        under the prefix, if somebody has given that another value since.
         While etcd is away the iterator waits and `health` says why. Leave it early by cancelling its task or
         through `contextlib.aclosing`.
         """
-        news = watch.follow(self._links, prefix, self._ask)
+        news = watch.follow(self._links, prefix, self._ask, mark or prefix or "\0")
         return news if self._gate is None else _behind(self._gate, news)
 
     def lease(self, ttl_s: int) -> AbstractAsyncContextManager[lease.Lease]:

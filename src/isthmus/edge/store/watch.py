@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 from grpc import aio
@@ -41,12 +42,39 @@ class _HistoryLostError(Exception):
     """The revision to go on from is another history's."""
 
 
-class _History:
-    """Whose history is followed, and how far it was seen to reach."""
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    key: str
+    value: bytes | None = None  # None: it has not been given one
 
-    def __init__(self, start: pb.ResponseHeader, head: Callable[[], Awaitable[pb.TxnResponse]]) -> None:
+    def of(self, snapshot: Snapshot) -> bytes | None:
+        return next((item.value for item in snapshot.items if item.key == self.key), None)
+
+
+class _History:
+    """Whose history is followed, and how far it was seen to reach; and its mark, a key of which each has its own."""
+
+    def __init__(self, start: pb.ResponseHeader, head: Callable[[], Awaitable[pb.TxnResponse]], mark: _Mark) -> None:
+        """`head` reads the mark's key."""
         self._newest = start
         self._head = head
+        self._mark = mark
+
+    async def resume(self) -> None:
+        """See that it is still this history that is to be gone on with.
+
+        Raises:
+            _HistoryLostError: it has another mark.
+            _BrokenError: the cluster does not answer.
+        """
+        if self._mark.value != self._mark.of(snapshot_of(await self._told())):
+            raise _HistoryLostError
+
+    def note(self, events: Events) -> None:
+        """Take over a mark that was seen to be given."""
+        for event in events.events:
+            if event.key == self._mark.key:
+                self._mark = replace(self._mark, value=event.value)
 
     async def check(self, header: pb.ResponseHeader) -> None:
         """See that an answer is of this history.
@@ -58,26 +86,29 @@ class _History:
             _BrokenError: the cluster does not answer.
         """
         if not self._reaches(header):
-            try:
-                header = (await self._head()).header
-            except StoreUnavailableError as error:
-                raise _BrokenError("behind what was seen before, and the cluster does not answer") from error
+            header = (await self._told()).header
         if not self._reaches(header):
             raise _HistoryLostError
         self._newest = header
+
+    async def _told(self) -> pb.TxnResponse:
+        try:
+            return await self._head()
+        except StoreUnavailableError as error:
+            raise _BrokenError("another history perhaps, and the cluster does not answer") from error
 
     def _reaches(self, header: pb.ResponseHeader) -> bool:
         return header.cluster_id == self._newest.cluster_id and header.revision >= self._newest.revision
 
 
-async def follow(links: Links, prefix: str, ask: Ask) -> AsyncGenerator[News, None]:
+async def follow(links: Links, prefix: str, ask: Ask, mark: str) -> AsyncGenerator[News, None]:
     """A snapshot, then events without end; where what follows it cannot be known, a snapshot again."""
-    everything, one_key = read_request((), (prefix,)), read_request((prefix or "\0",), ())
+    everything, one_key = read_request((), (prefix,)), read_request((mark,), ())
     while True:
         answer = await _persist(lambda: ask(everything))
         snapshot = snapshot_of(answer)
         yield snapshot
-        history = _History(answer.header, lambda: ask(one_key))
+        history = _History(answer.header, lambda: ask(one_key), _Mark(mark, _Mark(mark).of(snapshot)))
         try:
             async with aclosing(_resumed(links, prefix, snapshot.revision + 1, history)) as stream:
                 async for events in stream:
@@ -99,9 +130,13 @@ async def _persist(relist: Callable[[], Awaitable[pb.TxnResponse]]) -> pb.TxnRes
 
 async def _resumed(links: Links, prefix: str, start_revision: int, history: _History) -> AsyncGenerator[Events, None]:
     pauses_s = iter(_PAUSES_S)
+    is_first = True
     while True:
         link = await links.ready()
         try:
+            if not is_first:
+                await history.resume()
+            is_first = False
             async with aclosing(_stream(link, links.answered, watch_request(prefix, start_revision))) as stream:
                 async for answer in stream:
                     await history.check(answer.header)
@@ -109,7 +144,9 @@ async def _resumed(links: Links, prefix: str, start_revision: int, history: _His
                         events = tuple(event_of(event) for event in answer.events)
                         start_revision = events[-1].mod_revision + 1
                         pauses_s = iter(_PAUSES_S)
-                        yield Events(events[-1].mod_revision, events)
+                        news = Events(events[-1].mod_revision, events)
+                        history.note(news)
+                        yield news
         except (_BrokenError, aio.AioRpcError) as error:
             why = plain_text(error) if isinstance(error, aio.AioRpcError) else error
             links.failed(link, f"etcd at {link.name}: {why}")
