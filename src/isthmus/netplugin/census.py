@@ -1,7 +1,6 @@
 """Compares this node's entries in etcd with who really lives on its engine, and mends the entries."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -77,7 +76,7 @@ class Census:
     async def _count(self) -> None:
         occupants = await self._occupants()
         await self._salvage.review(occupants)
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         entries = list(self._entries())
         await self._identify(entries, occupants)
         unknown = [each for each in entries if _endpoint_of(each) not in occupants]

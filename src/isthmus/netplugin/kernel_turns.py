@@ -1,7 +1,6 @@
 """Keeps this host's kernel as the world wants it: what changed, its steps, one turn after another."""
 
 import asyncio
-import time
 from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
@@ -77,8 +76,8 @@ class KernelTurns:
         await self._wake.wait()
         while True:
             await self._audit(seat)
-            end_s = time.monotonic() + self._audit_s
-            while await self._is_woken(end_s - time.monotonic()):
+            end_s = asyncio.get_running_loop().time() + self._audit_s
+            while await self._is_woken(end_s - asyncio.get_running_loop().time()):
                 await self._turn(seat)
 
     async def _audit(self, seat: Seat) -> None:

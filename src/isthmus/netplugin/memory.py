@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,9 +60,9 @@ class Memory:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            began_s = time.monotonic()
+            began_s = asyncio.get_running_loop().time()
             await asyncio.to_thread(self._save, current())
-            await asyncio.sleep(_PAUSE_S + _SHARE * (time.monotonic() - began_s))
+            await asyncio.sleep(_PAUSE_S + _SHARE * (asyncio.get_running_loop().time() - began_s))
 
     def _save(self, known: Remembered) -> None:
         lasting = {key: record for key, record in known.records.items() if not isinstance(record, NodeLease)}

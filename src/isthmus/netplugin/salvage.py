@@ -1,6 +1,6 @@
 """Puts back into etcd what lives on this host, where etcd came back without it: wiped, or as it was earlier."""
 
-import time
+import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class Salvage:
         self._log = log
         self._tally = _Tally()
         self._refused_since_s: dict[EndpointId, float] = {}
-        self._changed_s = time.monotonic()
+        self._changed_s = asyncio.get_running_loop().time()
         self._waiting: Counter[str] = Counter()
         self.epoch: EpochId | None = None
 
@@ -96,7 +96,7 @@ class Salvage:
     def notice(self, evolution: Evolution) -> None:
         """A later world: look whether something is to be put back."""
         if evolution.is_intent_changed:
-            self._changed_s = time.monotonic()
+            self._changed_s = asyncio.get_running_loop().time()
         if self._mirror.kept or not self.is_done:
             self._signals.stirred.set()
 
@@ -148,8 +148,8 @@ class Salvage:
         except NotFoundError:
             return False
         except (ConflictError, InvalidError) as error:
-            since_s = self._refused_since_s.setdefault(endpoint.id, time.monotonic())
-            if time.monotonic() - since_s > _PATIENCE_S:
+            since_s = self._refused_since_s.setdefault(endpoint.id, asyncio.get_running_loop().time())
+            if asyncio.get_running_loop().time() - since_s > _PATIENCE_S:
                 await self._cut(key, endpoint, str(error))
         else:
             self._refused_since_s.pop(endpoint.id, None)
@@ -187,7 +187,7 @@ class Salvage:
         mirror = self._mirror
         settled = salvage.settled_nodes(mirror.records.values(), mirror.epoch) if mirror.kept else frozenset()
         await mirror.let_go(list(salvage.told_again(mirror.kept, mirror.records, settled, self._node)))
-        is_quiet = time.monotonic() - self._changed_s > _QUIET_S
+        is_quiet = asyncio.get_running_loop().time() - self._changed_s > _QUIET_S
         if is_quiet and any(isinstance(each, Network) for each in mirror.records.values()):
             populations = mirror.world.populations.values()
             endpoints = (each for population in populations for each in population.endpoints.values())
