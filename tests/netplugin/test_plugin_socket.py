@@ -87,3 +87,10 @@ async def test_a_network_with_dockers_own_ipam_is_refused_with_the_reason(plugin
     body = json.dumps({"NetworkID": "n", "IPv4Data": [{"AddressSpace": "LocalDefault", "Pool": "10.0.0.0/24"}]})
     _, answer = await call(plugin, "NetworkDriver.CreateNetwork", body.encode())
     assert "--ipam-driver netplugin" in str(answer["Err"])
+
+
+async def test_no_connection_outlives_its_call(plugin: aiohttp.ClientSession) -> None:
+    """An engine repeats a call without its body where it wrote it while we closed the connection for being idle."""
+    for name in ("Plugin.Activate", "IpamDriver.ReleasePool", "NetworkDriver.Join"):
+        async with plugin.post(f"/{name}", data=b"{}") as response:
+            assert response.headers["Connection"] == "close", name

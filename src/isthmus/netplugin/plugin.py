@@ -55,7 +55,7 @@ CALLS: dict[str, Call] = {
     "NetworkDriver.RevokeExternalConnectivity": Call(
         docker.parse_revoke_external_connectivity, Driver.revoke_external_connectivity, needs_store=False
     ),
-    "IpamDriver.RequestPool": Call(docker.parse_request_pool, Driver.request_pool),
+    "IpamDriver.RequestPool": Call(docker.parse_request_pool, Driver.request_pool, needs_store=False),
     "IpamDriver.ReleasePool": Call(docker.parse_release_pool, Driver.release_pool, needs_store=False),
     "IpamDriver.RequestAddress": Call(docker.parse_request_address, Driver.request_address),
     "IpamDriver.ReleaseAddress": Call(docker.parse_release_address, Driver.release_address),
@@ -78,7 +78,7 @@ def plugin_app(driver: Driver, ready: Ready, explain: Callable[[], str], log: Fi
 
 def _constant(answer: bytes) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(_request: Request) -> Response:
-        return Response(answer, media_type=docker.CONTENT_TYPE)
+        return _response(answer)
 
     return endpoint
 
@@ -115,8 +115,16 @@ class _Answer:
         except Exception:
             self.log.exception("a bug in a call of the engine", call=name)
             return _refusal(f"{name} failed by a bug of netplugin; its log has the trace")
-        return Response(answer, media_type=docker.CONTENT_TYPE)
+        return _response(answer)
 
 
 def _refusal(text: str) -> Response:
-    return Response(docker.render_error(text), status_code=500, media_type=docker.CONTENT_TYPE)
+    return _response(docker.render_error(text), status_code=500)
+
+
+def _response(answer: bytes, *, status_code: int = 200) -> Response:
+    """An answer after which the connection ends.
+
+    An engine that writes its next call while we close an idle connection repeats the call without its body.
+    """
+    return Response(answer, status_code, {"Connection": "close"}, docker.CONTENT_TYPE)
