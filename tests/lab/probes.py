@@ -186,6 +186,19 @@ def capturing(container: Container, what: str) -> Iterator[list[str]]:
             seen += filter(None, tcpdump.stdout.read().splitlines())
 
 
+@contextmanager
+def frozen(program: str, *nodes: RunningNode) -> Iterator[None]:
+    """Hold a program on these nodes during the block: it lives, keeps its connections, and does nothing."""
+    of_program = f"$(cut -d ' ' -f 1 /run/isthmus-lab/{program})"
+    try:
+        for node in nodes:
+            node.output(f"kill -STOP {of_program}")
+        yield
+    finally:
+        for node in nodes:
+            node.run(f"kill -CONT {of_program}")  # it may have been killed meanwhile
+
+
 def clean(lab: RunningLab) -> None:
     """Remove all containers, groups, networks and tenants of the tests, as an operator would."""
 
