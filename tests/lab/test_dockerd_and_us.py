@@ -30,7 +30,18 @@ Pair = tuple[Container, Container]
 CROWD = 10
 RUN = f"docker run --rm --net={NET} alpine true"
 RUN_ON_BRIDGE = "docker run --rm alpine true"
-LIVE_RESTORE = "/etc/docker/daemon.json"
+OTHER = "other-net"
+SETTINGS = "/etc/docker/daemon.json"
+RELOAD = "kill -HUP $(cut -d ' ' -f 1 /run/isthmus-lab/dockerd)"
+RUN_AND_REMOVE = f"""
+for i in $(seq {CROWD * 2}); do
+    (
+        docker run -d --init --name=hasty$i --net={NET} alpine sleep 60 &
+        sleep $((i % 3)).$((i % 10)); docker rm -f hasty$i; wait; docker rm -f hasty$i
+    ) >/dev/null 2>&1 &
+done
+wait
+"""
 SOCKET = "/run/docker/plugins/netplugin.sock"
 
 
@@ -178,3 +189,83 @@ def test_an_agent_killed_in_mid_call_is_an_error_in_words_and_leaves_nothing(pai
 def is_call_under_way(node: RunningNode) -> bool:
     """Whether an engine has a connection to the plugin, which lasts as long as a call."""
     return bool(node.output(f"ss -xnH src {SOCKET}"))
+
+
+@pytest.fixture
+def with_live_restore(cluster: RunningLab) -> Iterator[None]:
+    """The first node's engine leaves its containers alone when it ends."""
+    node = cluster.node("node1")
+    set_live_restore(node, "true")
+    yield
+    set_live_restore(node, "false")
+    node.output(f"rm {SETTINGS}")
+
+
+def set_live_restore(node: RunningNode, value: str) -> None:
+    node.output(f"echo '{{\"live-restore\": {value}}}' >{SETTINGS}; {RELOAD}")
+    assert eventually(20, lambda: node.output("docker info --format '{{.LiveRestoreEnabled}}'") == value)
+
+
+@pytest.mark.usefixtures("with_live_restore")
+def test_with_live_restore_an_engine_that_ends_or_dies_takes_nothing_with_it(pair: Pair) -> None:
+    one, two = pair
+    before = held(two.node), one.inspected("{{.Id}} {{.State.StartedAt}}"), legs(one.node)
+    for end in (one.node.stop, one.node.kill):
+        end("dockerd")
+        assert two.reaches(one.name)
+        assert held(two.node) == before[0]
+        one.node.start("dockerd")
+        assert (held(two.node), one.inspected("{{.Id}} {{.State.StartedAt}}"), legs(one.node)) == before
+        assert one.reaches(two.name)
+        one.node.output(RUN)
+    one.node.output("docker stop -t 1 one")
+    assert eventually(10, lambda: len(held(two.node)) == 2), "an engine that did not see the start tells the end"
+
+
+def test_an_agent_started_after_its_engine_serves_the_containers_that_wait_for_it(pair: Pair) -> None:
+    one, _ = pair
+    node = one.node
+    for program in ("dockerd", "netplugin"):
+        node.stop(program)
+    told = len(node.log("dockerd"))
+
+    def start_agent_when_missed() -> None:
+        assert eventually(40, lambda: "netplugin" in node.log("dockerd")[told:])
+        node.start("netplugin")
+
+    def start_engine() -> None:
+        node.start("dockerd")
+
+    at_once([start_engine, start_agent_when_missed])
+    assert eventually(20, lambda: is_as_before(pair)), node.log("dockerd")[told:]
+
+
+def test_a_stopped_container_joins_and_leaves_networks_without_a_word_to_us(pair: Pair, cluster: RunningLab) -> None:
+    one, two = pair
+    create_net(cluster, OTHER, "10.9.0.0/24")
+    one.node.output("docker stop -t 1 one")
+    assert eventually(10, lambda: len(held(two.node)) == 2)
+    one.node.output(f"docker network connect {OTHER} one && docker network disconnect {NET} one")
+    assert len(held(two.node)) == 2
+    one.node.output("docker start one")
+    far = run(two.node, "far", network=OTHER)
+    assert far.reaches("one")
+    assert len(held(two.node)) == 6
+
+
+def test_a_second_network_of_the_same_subnet_is_refused_and_nothing_is_left(pair: Pair, cluster: RunningLab) -> None:
+    """The engine finds the clash after our Join, and takes the endpoint back."""
+    one, two = pair
+    one.node.output("netctl tenant create blue")
+    create_net(cluster, NET, SUBNET, "-t", "blue")
+    refused = one.node.run(f"docker network connect {NET}/blue one")
+    assert refused.returncode != 0
+    assert "conflicts with existing route" in refused.stderr
+    assert eventually(10, lambda: is_as_before(pair)), held(two.node)
+
+
+def test_containers_removed_while_they_are_made_leave_nothing(pair: Pair) -> None:
+    one, _ = pair
+    one.node.output(RUN_AND_REMOVE)
+    assert one.node.output("docker ps -a --format '{{.Names}}'") == "one"
+    assert eventually(30, lambda: is_as_before(pair)), held(one.node)
