@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
@@ -19,8 +20,18 @@ def set_up_log(level: str = "info", *, is_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _EnduringLogger(sys.stderr),
     )
+
+
+class _EnduringLogger(structlog.PrintLogger):
+    """Does not fail where its disk is full: a daemon goes on without its log."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = error = err = critical = fatal = failure = exception = msg
 
 
 def _logfmt() -> structlog.processors.LogfmtRenderer:

@@ -24,6 +24,7 @@ class NetworkIds:
     def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
         self._path = path
         self._log = log
+        self._is_failing = False
         self._owners = self._load()
 
     def get(self, network_id: DockerNetworkId) -> Owner | None:
@@ -46,7 +47,11 @@ class NetworkIds:
         try:
             self._save()
         except OSError as error:
-            self._log.warning("could not keep the engine's network ids", path=str(self._path), reason=str(error))
+            if not self._is_failing:
+                self._log.warning("could not keep the engine's network ids", path=str(self._path), reason=str(error))
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
