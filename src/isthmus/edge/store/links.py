@@ -190,6 +190,9 @@ class Links:
         if error.code() in _ANSWERS:
             self.answered()
             return LeaseLostError(reason) if error.code() is grpc.StatusCode.NOT_FOUND else error
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:  # its quota: the whole cluster's, and reads go on
+            self.answered()
+            return StoreUnavailableError(reason)
         self.failed(link, reason)
         return StoreUnavailableError(reason)
 
