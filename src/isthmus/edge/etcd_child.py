@@ -5,9 +5,11 @@ keeps its data in a directory of its own.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +77,10 @@ def command(settings: EtcdSettings) -> list[str]:
 class EtcdChild:
     """The child, for the length of an `async with`: it answers when the block is entered."""
 
-    def __init__(self, settings: EtcdSettings) -> None:
+    def __init__(self, settings: EtcdSettings, tell_end: Callable[[str], None] = lambda _: None) -> None:
+        """`tell_end` is told why it ended alone, before it is started again; the same reason once in a row."""
         self.settings = settings
+        self._tell_end = tell_end
         self.restarts = 0
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[None] | None = None
@@ -123,6 +127,7 @@ class EtcdChild:
         await self._end()
 
     async def _start(self) -> asyncio.Task[None]:
+        self._last_words = b""
         self._process = await asyncio.create_subprocess_exec(
             *command(self.settings),
             stdin=asyncio.subprocess.DEVNULL,
@@ -151,8 +156,13 @@ class EtcdChild:
                 answer.cancel()
 
     async def _supervise(self, life: asyncio.Task[None]) -> None:
+        told = ""
         while True:
             await asyncio.wait((life,))
+            reason = _cause(self.last_words)
+            if reason != told:
+                self._tell_end(reason)
+            told = reason
             await asyncio.sleep(_PAUSE_S)
             with suppress(OSError, NotFoundError):  # no memory, an etcd being upgraded: the next turn tries again
                 life = await self._start()
@@ -165,6 +175,17 @@ class EtcdChild:
             with suppress(ProcessLookupError):
                 signal_etcd()
             await asyncio.wait((self._life,), timeout=_STOP_S)
+
+
+def _cause(last_words: str) -> str:
+    """Of what etcd said at its end, what it died of; its last line where it does not say."""
+    *_, last = ["killed without a word", *last_words.splitlines()]
+    for line in last_words.splitlines():
+        with suppress(ValueError, TypeError, AttributeError):
+            said = json.loads(line)
+            if said.get("level") in {"fatal", "panic"}:
+                return ": ".join(filter(None, (said.get("msg"), said.get("error"))))
+    return last
 
 
 def _program(name: str, package: str) -> str:

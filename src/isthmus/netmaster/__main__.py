@@ -94,7 +94,11 @@ async def _keep_first_records(store: Store) -> None:
 
 
 def _child(settings: EtcdSettings | None) -> contextlib.AbstractAsyncContextManager[object]:
-    return EtcdChild(settings) if settings else contextlib.nullcontext()
+    return EtcdChild(settings, _tell_end) if settings else contextlib.nullcontext()
+
+
+def _tell_end(reason: str) -> None:
+    log.warning("the private etcd has ended; starting it again until it stays", reason=reason)
 
 
 def _tls(options: Options) -> TlsFiles | None:
