@@ -71,6 +71,13 @@ class Crew:
         """The engine of a node."""
         return Engine(self.lab.node(f"node{node}"))
 
+    def left_on(self, node: int) -> dict[str, Container]:
+        """The containers on a node as their workers left them, where nothing else has changed them since."""
+        own = {slot: each for slot, each in self.known.items() if slot.startswith(str(node)) and each.is_sure}
+        return {
+            slot: each.container for slot, each in own.items() if not self.weather.has_struck_engine(node, each.at_s)
+        }
+
     def _do(self, operation: Operation) -> None:
         engine, begun_s = self.engine(operation.node), time.monotonic()
         if not eventually(_ENGINE_BACK_S, engine.answers):

@@ -14,11 +14,13 @@ from tests.lab import probes
 from tests.lab.storm.agreement import differences
 from tests.lab.storm.asking import misunderstandings
 from tests.lab.storm.crew import Crew, StormError, Tally
+from tests.lab.storm.engine import EngineGoneError
 from tests.lab.storm.looking import Seen, look
 from tests.lab.storm.plan import NETS, Disturbance, Round, names, plan
 from tests.lab.storm.weather import Weather
 
 CONVERGENCE_S = 20.0  # the law; how long it takes is reported
+_NAMES = (*names(), *(net.group for net in NETS.values() if net.group))
 Say = Callable[[str], None]
 
 
@@ -57,10 +59,10 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
             begun_s = time.monotonic()
             _rage(crew, each, say)
             took_s = time.monotonic() - begun_s
-            report.agreed_after_s.append(checkpoint(crew, begun_s))
+            report.agreed_after_s.append(checkpoint(crew))
             say(f"round {number}: {took_s:.0f} s, agreed after {report.agreed_after_s[-1]:.1f} s; {crew.tally}")
         _clear(crew)
-        report.agreed_after_s.append(checkpoint(crew, time.monotonic()))
+        report.agreed_after_s.append(checkpoint(crew))
     except (StormError, EdgeError, AssertionError) as failure:
         kept = _keep_evidence(crew, seed)
         crew.weather.mend_all()
@@ -71,49 +73,47 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
     return report
 
 
-def checkpoint(crew: Crew, begun_s: float) -> float:
+def checkpoint(crew: Crew) -> float:
     """Wait until all agree; return how long that took from quiet.
 
     Raises:
         StormError: they do not.
     """
     crew.weather.await_quiet()
+    return agreement(crew.lab, lambda seen: _surprises(crew, seen))
+
+
+def agreement(lab: RunningLab, surprises: Callable[[Seen], list[str]] = lambda _: []) -> float:
+    """Wait until everything agrees with the containers that run; return how long that took.
+
+    Raises:
+        StormError: it does not.
+    """
     quiet_s = time.monotonic()
-    while found := _disagreements(crew, begun_s):
+    while found := _disagreements(lab, surprises):
         if time.monotonic() > quiet_s + CONVERGENCE_S:
-            raise StormError(
-                f"{CONVERGENCE_S:.0f} s after quiet there are {len(found)} differences:\n" + "\n".join(found)
-            )
+            head = f"{CONVERGENCE_S:.0f} s after quiet there are {len(found)} differences:"
+            raise StormError("\n".join([head, *found]))
     return time.monotonic() - quiet_s
 
 
-def _disagreements(crew: Crew, begun_s: float) -> list[str]:
+def _disagreements(lab: RunningLab, surprises: Callable[[Seen], list[str]]) -> list[str]:
     try:
-        seen = look(crew.lab)
-        found = [*_surprises(crew, seen, begun_s), *differences(seen)]
-        return found or misunderstandings(
-            crew.lab, seen.lives, [*names(), *(net.group for net in NETS.values() if net.group)]
-        )
-    except AssertionError as failure:  # a program on a node that did not answer
+        seen = look(lab)
+        found = [*surprises(seen), *differences(seen)]
+        return found or misunderstandings(lab, seen.lives, _NAMES)
+    except (AssertionError, EngineGoneError) as failure:  # a node, or a program on it, does not answer
         return [str(failure)]
 
 
-def _surprises(crew: Crew, seen: Seen, begun_s: float) -> list[str]:
-    """Where an engine has other containers than its workers left there, and nothing befell it."""
+def _surprises(crew: Crew, seen: Seen) -> list[str]:
+    """Where an engine has other containers than its workers left there, and nothing has befallen it since."""
     found = []
     for number, (name, containers) in enumerate(seen.containers.items(), 1):
         by_slot = {each.slot: each for each in containers}
-        if not crew.weather.has_struck_engine(number, begun_s):
-            known = {
-                slot: each.container
-                for slot, each in crew.known.items()
-                if slot.startswith(str(number)) and each.is_sure
-            }
-            found += [
-                f"{name}: {slot} is {by_slot.get(slot)}; its worker left {each}"
-                for slot, each in known.items()
-                if by_slot.get(slot) != each
-            ]
+        for slot, container in crew.left_on(number).items():
+            if by_slot.get(slot) != container:
+                found.append(f"{name}: {slot} is {by_slot.get(slot)}; its worker left {container}")
     return found
 
 
