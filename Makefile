@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-fast test-root test-lab check bpf proto bench clean
+.PHONY: help setup demo test test-fast test-root test-lab check bpf proto bench storm clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ proto: ## generate etcd's messages again, after a change of etcd.proto
 
 bench: setup ## side by side: ours, the bare wire, Docker's overlay
 	$(BIN)/python -m bench
+
+storm: setup ## operations and disturbances on three nodes: N=10000 of them, SEED=7 to see the same again
+	$(BIN)/python -m tests.lab.storm --operations $(or $(N),1000) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built
 	rm -rf .venv build dist src/isthmus/_bpf .mypy_cache .ruff_cache .pytest_cache .hypothesis

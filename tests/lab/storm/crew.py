@@ -159,9 +159,7 @@ class Crew:
     def _is_mistimed(self, operation: Operation, before: Known | None, refusal: RefusedError) -> bool:
         """Whether the container was not as planned, through no fault of this call."""
         if operation.verb is Verb.CREATE or (operation.verb is Verb.RENAME and before):
-            others = [each.container for slot, each in self.known.items() if slot != operation.slot]
-            here = self.engine(operation.node)
-            return refusal.status == 409 and any(each.name == operation.name for each in others if here.find(each.slot))
+            return self._is_name_taken(operation, before, refusal)
         if before is None:
             return refusal.status == 404
         container, said = before.container, str(refusal)
@@ -170,6 +168,15 @@ class Crew:
             Verb.CONNECT: operation.network in container.networks and "already" in said,
             Verb.DISCONNECT: operation.network not in container.networks and "is not connected" in said,
         }.get(operation.verb, False)
+
+    def _is_name_taken(self, operation: Operation, before: Known | None, refusal: RefusedError) -> bool:
+        """Whether this container has the name already, or another of its node has."""
+        if before and before.container.name == operation.name:
+            return "same name" in str(refusal)
+        known = (each.container for slot, each in self.known.items() if slot.startswith(str(operation.node)))
+        return refusal.status == 409 and any(
+            each.name == operation.name for each in known if each.slot != operation.slot
+        )
 
     def _is_out_of_addresses(self, operation: Operation, before: Known | None, said: str) -> bool:
         """Whether there was no address for it, and that is what it was told."""

@@ -21,18 +21,33 @@ from tests.lab.storm.weather import Weather
 
 CONVERGENCE_S = 20.0  # the law; how long it takes is reported
 _NAMES = (*names(), *(net.group for net in NETS.values() if net.group))
+_TOLD = 2
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How long it took from quiet until all agreed, and what differed when that was looked at before."""
+
+    after_s: float
+    last: tuple[str, ...]
+
+    def __str__(self) -> str:
+        before = "; ".join(self.last[:_TOLD])
+        return f"agreed after {self.after_s:.1f} s" + (
+            f" ({len(self.last)} differences before, as {before})" if before else ""
+        )
 
 
 @dataclass(slots=True)
 class Report:
-    """How a storm went: its tally, and the time that every checkpoint took from quiet to agreement."""
+    """How a storm went: its tally, and every checkpoint's agreement."""
 
     tally: Tally
-    agreed_after_s: list[float] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
 
     def __str__(self) -> str:
-        took = ", ".join(f"{each:.1f}" for each in self.agreed_after_s)
+        took = ", ".join(f"{each.after_s:.1f}" for each in self.agreements)
         return f"{self.tally}; agreed after {took} s of quiet"
 
 
@@ -59,10 +74,10 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
             begun_s = time.monotonic()
             _rage(crew, each, say)
             took_s = time.monotonic() - begun_s
-            report.agreed_after_s.append(checkpoint(crew))
-            say(f"round {number}: {took_s:.0f} s, agreed after {report.agreed_after_s[-1]:.1f} s; {crew.tally}")
+            report.agreements.append(checkpoint(crew))
+            say(f"round {number}: {took_s:.0f} s, {report.agreements[-1]}; {crew.tally}")
         _clear(crew)
-        report.agreed_after_s.append(checkpoint(crew))
+        report.agreements.append(checkpoint(crew))
     except (StormError, EdgeError, AssertionError) as failure:
         kept = _keep_evidence(crew, seed)
         crew.weather.mend_all()
@@ -73,8 +88,8 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
     return report
 
 
-def checkpoint(crew: Crew) -> float:
-    """Wait until all agree; return how long that took from quiet.
+def checkpoint(crew: Crew) -> Agreement:
+    """Wait until all agree.
 
     Raises:
         StormError: they do not.
@@ -83,18 +98,20 @@ def checkpoint(crew: Crew) -> float:
     return agreement(crew.lab, lambda seen: _surprises(crew, seen))
 
 
-def agreement(lab: RunningLab, surprises: Callable[[Seen], list[str]] = lambda _: []) -> float:
-    """Wait until everything agrees with the containers that run; return how long that took.
+def agreement(lab: RunningLab, surprises: Callable[[Seen], list[str]] = lambda _: []) -> Agreement:
+    """Wait until everything agrees with the containers that run.
 
     Raises:
         StormError: it does not.
     """
     quiet_s = time.monotonic()
+    last: list[str] = []
     while found := _disagreements(lab, surprises):
+        last = found
         if time.monotonic() > quiet_s + CONVERGENCE_S:
             head = f"{CONVERGENCE_S:.0f} s after quiet there are {len(found)} differences:"
             raise StormError("\n".join([head, *found]))
-    return time.monotonic() - quiet_s
+    return Agreement(time.monotonic() - quiet_s, tuple(last))
 
 
 def _disagreements(lab: RunningLab, surprises: Callable[[Seen], list[str]]) -> list[str]:

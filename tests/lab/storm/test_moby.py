@@ -8,7 +8,7 @@ import pytest
 
 from isthmus.lab.running import RunningLab, RunningNode
 from tests.lab.probes import NET, Container, at_once, eventually, run
-from tests.lab.storm.engine import SLOT, Engine
+from tests.lab.storm.engine import SLOT
 from tests.lab.storm.storm import agreement
 from tests.lab.storm.weather import Weather
 
@@ -104,31 +104,3 @@ def test_moby_31588_what_moves_away_from_a_host_whose_engine_stops_is_reached_wh
     first.start("dockerd")
     Weather(sea).await_quiet()
     agreement(sea)
-
-
-def test_moby_36069_an_address_that_comes_back_with_another_mac_is_reached_at_once(sea: RunningLab) -> None:
-    """Its neighbours still have the old MAC in their caches."""
-    first, second, _ = sea.nodes
-    near, far = start(first, "near"), start(second, "far")
-    start(first, "testing", "--ip=10.1.2.12").remove()
-    for mac in ("02:52:1a:16:9f:75", "02:52:1a:16:9f:76"):
-        tested = start_with_mac(first, "testing", "10.1.2.12", mac)
-        assert [each.run("ping -c 1 -W 1 10.1.2.12").returncode for each in (near, far)] == [0, 0], mac
-        agreement(sea)
-        tested.remove()
-
-
-def start_with_mac(node: RunningNode, name: str, address: str, mac: str) -> Container:
-    """As `start`; the docker command of today cannot tell an engine of this age which MAC."""
-    engine = Engine(node)
-    body = {
-        "Image": "alpine",
-        "Cmd": ["sleep", "infinity"],
-        "Labels": {SLOT: f"moby{next(_serial)}"},
-        "MacAddress": mac,
-        "HostConfig": {"Init": True, "NetworkMode": NET},
-        "NetworkingConfig": {"EndpointsConfig": {NET: {"IPAMConfig": {"IPv4Address": address}}}},
-    }
-    engine.ask("POST", f"/containers/create?name={name}", body)
-    engine.ask("POST", f"/containers/{name}/start")
-    return Container(node, name)
