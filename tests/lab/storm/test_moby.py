@@ -54,12 +54,12 @@ def test_moby_52661_a_mass_redeployment_leaves_nothing_stale_even_where_it_was_n
     """All tasks are replaced at once, on other hosts, with each other's addresses, while one host is cut off."""
     first, second, deaf = sea.nodes
     stays = start(deaf, "traefik")
-    before = {f"old{i}": node for i, node in enumerate([first, second] * 3)}
+    before = {f"old{i}": node for i, node in enumerate([first, second, first, second, first])}
     at_once([partial(start, node, name) for name, node in before.items()])
     agreement(sea)
     deaf.cut("eth1")
     try:
-        after = {f"new{i}": node for i, node in enumerate([second, first] * 3)}
+        after = {f"new{i}": node for i, node in enumerate([second, first, second, first, second])}
         starts: list[Callable[[], object]] = [partial(start, node, name) for name, node in after.items()]
         at_once([*remove_all(before), *starts])
     finally:
