@@ -26,7 +26,7 @@ from isthmus.core.model import (
     mac_of,
 )
 from isthmus.wire import maps
-from tests.lab.storm.agreement import addresses_of, differences, reachable
+from tests.lab.storm.agreement import UNFINISHED, addresses_of, differences, reachable
 from tests.lab.storm.looking import Life, Member, Seen, SeenNode
 from tests.lab.storm.plan import NETS
 
@@ -152,6 +152,18 @@ WRONG: dict[str, tuple[Seen, str]] = {
 
 def test_where_all_is_well_nothing_is_said() -> None:
     assert differences(seen()) == []
+
+
+def test_what_a_call_cut_short_has_left_is_told_apart() -> None:
+    """No packet and no name knows of it: an endpoint without a sandbox, and an address without an endpoint."""
+    begun = life(9, "n1")
+    records = (
+        replace(endpoint(begun), sandbox="", container=""),
+        claim(begun),
+        replace(claim(life(8, "n2")), endpoint=None),
+    )
+    left = replace(seen(), records=(*seen().records, *records), listed={**seen().listed, begun.endpoint: ()})
+    assert [each.startswith(UNFINISHED) for each in differences(left)] == [True, True]
 
 
 @pytest.mark.parametrize("what", WRONG)

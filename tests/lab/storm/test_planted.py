@@ -41,7 +41,7 @@ def plant_name(node: RunningNode, seen: Seen) -> None:
 
 PLANTED: list[tuple[Callable[[RunningNode, Seen], None], str]] = [
     (plant_place, "directory: "),
-    (plant_claim, "etcd, addresses: "),
+    (plant_claim, "unfinished: address "),
     (plant_name, "etcd, endpoints: "),
 ]
 
