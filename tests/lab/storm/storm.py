@@ -2,14 +2,15 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from isthmus.core.errors import EdgeError
-from isthmus.lab.running import RunningLab
+from isthmus.lab import cluster, power
+from isthmus.lab.running import RunningLab, RunningNode
 from tests.lab import probes
 from tests.lab.storm.agreement import UNFINISHED, differences
 from tests.lab.storm.asking import misunderstandings
@@ -23,6 +24,7 @@ CONVERGENCE_S = 10.0  # the law; how long it takes is reported
 COLLECTED_S = 20.0  # for what a call that was cut short has left: the census has a grace period of 5 s
 _NAMES = (*names(), *(net.group for net in NETS.values() if net.group))
 _TOLD = 2
+_SPARE_DESCRIPTORS = 8
 Say = Callable[[str], None]
 
 
@@ -70,6 +72,7 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
     """
     crew = Crew(lab, Weather(lab))
     report = Report(crew.tally)
+    before = {node.name: descriptors(node) for node in lab.nodes}
     try:
         for number, each in enumerate(plan(seed, operations)):
             begun_s = time.monotonic()
@@ -79,6 +82,7 @@ def storm(lab: RunningLab, seed: int, operations: int, say: Say) -> Report:
             say(f"round {number}: {took_s:.0f} s, {report.agreements[-1]}; {crew.tally}")
         _clear(crew)
         report.agreements.append(checkpoint(crew))
+        _check_descriptors(lab, before)
     except (StormError, EdgeError, AssertionError) as failure:
         kept = _keep_evidence(crew, seed)
         crew.weather.mend_all()
@@ -164,6 +168,28 @@ def _strike_all(crew: Crew, disturbances: Sequence[Disturbance], begun: int, say
                 crew.weather.strike(disturbance)
             except (EdgeError, AssertionError) as failure:
                 crew.failures.append(f"{disturbance}: {failure}")
+
+
+def descriptors(node: RunningNode) -> int:
+    """How many files, sockets and namespaces the agent of a node holds open."""
+    host = cluster.host(node.lab, node.machine)
+    agent = power.find(host, "netplugin")
+    assert agent is not None
+    return len(list((host.root / "proc" / str(agent.pid) / "fd").iterdir()))
+
+
+def _check_descriptors(lab: RunningLab, before: Mapping[str, int]) -> None:
+    """No agent may keep anything of sandboxes that are gone; a few connections more or less are no leak.
+
+    Raises:
+        StormError: one has kept something.
+    """
+    for node in lab.nodes:
+        most = before[node.name] + _SPARE_DESCRIPTORS
+        if not probes.eventually(CONVERGENCE_S, partial(lambda node, most: descriptors(node) <= most, node, most)):
+            raise StormError(
+                f"{node.name}: netplugin has {descriptors(node)} open files; it began with {before[node.name]}"
+            )
 
 
 def _keep_evidence(crew: Crew, seed: int) -> str:
