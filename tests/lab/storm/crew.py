@@ -166,7 +166,7 @@ class Crew:
         return {
             Verb.KILL: not container.is_running and "is not running" in said,
             Verb.CONNECT: operation.network in container.networks and "already" in said,
-            Verb.DISCONNECT: operation.network not in container.networks and "is not connected" in said,
+            Verb.DISCONNECT: operation.network not in _connected(container) and "is not connected" in said,
         }.get(operation.verb, False)
 
     def _is_name_taken(self, operation: Operation, before: Known | None, refusal: RefusedError) -> bool:
@@ -205,6 +205,11 @@ class Crew:
         with self._lock:
             setattr(self.tally, what, getattr(self.tally, what) + 1)
             self.stories.append(f"{time.strftime('%H:%M:%S')} {what}: {operation}: {said}")
+
+
+def _connected(container: Container) -> frozenset[str]:
+    """The networks that it can be disconnected from; an engine also shows those that had no address for it."""
+    return frozenset(leg.network for leg in container.legs) if container.is_running else container.networks
 
 
 def _create(engine: Engine, operation: Operation, _id: str) -> None:
