@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 NET = "contiv-net"
 SUBNET = "10.1.2.0/24"
 OVERLAY = "isthmus-vxlan"
-PINS = "/sys/fs/bpf/isthmus/v1"
+PINS = f"/sys/fs/bpf/isthmus/v{maps.LAYOUT}"
 ROOT = "/isthmus/v1/"
 IDLE = "sleep infinity"
 
@@ -70,6 +70,11 @@ class Container:
     def address(self, network: str = NET) -> str:
         """Its address in a network."""
         return self.inspected(f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
+
+    def addresses(self, network: str = NET) -> list[str]:
+        """Its addresses in a network, IPv4 first."""
+        one = f'index .NetworkSettings.Networks "{network}"'
+        return self.inspected(f"{{{{with {one}}}}}{{{{.IPAddress}}}} {{{{.GlobalIPv6Address}}}}{{{{end}}}}").split()
 
     def inside(self, words: list[str]) -> list[str]:
         """Give the node's words that run a program of the node's in the container's network."""

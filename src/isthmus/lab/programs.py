@@ -22,6 +22,7 @@ CONTAINERD_SOCKET = "run/containerd/containerd.sock"
 MASTER_PORT = 9999
 PROBE_DEADLINE_S = 2.0
 
+OWN_PROGRAMS = "/run/isthmus-lab/bin"  # what a learner or a test puts there runs on that node in the place of ours
 _STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,7 +70,7 @@ def named(lab: Lab, machine: Machine, name: str) -> Program:
 
 def environment(lab: Lab, machine: Machine) -> dict[str, str]:
     """Give the environment of everything in a machine: nothing of the caller's but the terminal's kind is let in."""
-    own = [str(Path(sys.prefix) / "bin")]
+    own = [OWN_PROGRAMS, str(Path(sys.prefix) / "bin")]
     engine = [str(Path(lab.dockerd).parent)] if "/" in lab.dockerd else []
     return _netctl_settings(lab, machine) | {
         "PATH": ":".join([*own, *engine, _STANDARD_PATH]),
