@@ -118,7 +118,8 @@ class Crew:
         """
         before = self.known.get(operation.slot)
         self._relearn(engine, operation, begun_s)
-        if self.weather.explains(operation.node, begun_s):
+        has_lost_etcd = "etcd at " in str(refusal) and self.weather.explains_etcd(begun_s)
+        if has_lost_etcd or self.weather.explains(operation.node, begun_s):
             self._count("disturbed", operation, str(refusal))
             self._doubt(operation)
         elif self._is_mistimed(operation, before, refusal):

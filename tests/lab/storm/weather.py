@@ -42,6 +42,7 @@ class _Spell:
 
     node: int
     is_of_engine: bool
+    is_of_etcd: bool
     from_s: float
     to_s: float = float("inf")
 
@@ -66,6 +67,10 @@ class Weather:
     def explains(self, node: int, since_s: float) -> bool:
         """Whether an error on a node may come of what has been wrong since then."""
         return any(spell.node in {node, _FOR_ALL} and spell.to_s >= since_s for spell in self._spells)
+
+    def explains_etcd(self, since_s: float) -> bool:
+        """Whether a member of etcd may have gone since then: what its leader was just writing is lost everywhere."""
+        return any(spell.is_of_etcd and spell.to_s >= since_s for spell in self._spells)
 
     def is_calm(self, since_s: float) -> bool:
         """Whether nothing at all has been wrong since then."""
@@ -92,7 +97,8 @@ class Weather:
 
     def _begin(self, node: int, blows: Sequence[Blow]) -> _Spell:
         is_of_engine = any(blow.node == node and blow.kind in _OF_ENGINE for blow in blows)
-        spell = _Spell(node, is_of_engine, time.monotonic())
+        is_of_etcd = any(blow.kind in _OF_ETCD for blow in blows)
+        spell = _Spell(node, is_of_engine, is_of_etcd, time.monotonic())
         self._spells.append(spell)
         return spell
 
