@@ -146,7 +146,7 @@ def masters(etcd: EtcdSettings, start: Callable[..., Master]) -> tuple[Master, M
 async def store(etcd: EtcdSettings) -> AsyncIterator[Store]:
     """The same etcd, with nothing but the first records in it."""
     async with Store(etcd.endpoints, timeout_s=20) as store:
-        await store.commit((), (DeleteRange(keys.ROOT),))
+        await store.commit((), (DeleteRange(keys.ROOT), DeleteRange(keys.CONTACTS)))
         await plans.done(store, plans.first_records())
         yield store
 

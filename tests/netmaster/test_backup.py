@@ -34,6 +34,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Record,
@@ -110,7 +111,7 @@ async def populate(store: Store) -> None:
             EpochId("e"),
             "done",
         )
-        records = (node, NodeLease(node.name, "host"))
+        records = (node, NodeLease(node.name, "host"), NodeContact(node.name, 1))
         await store.commit((), [Put(keys.key_of(each), keys.render(each)) for each in records])
         async with agent(store, name) as ledger:
             for letter, group in (("a", None), ("b", GroupName("front")), ("c", GroupName("back"))):
@@ -142,13 +143,13 @@ async def rich(master: Master, store: Store) -> Master:
 
 
 def lasting(records: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What a backup keeps: nodes' reports without what changes with every write, and no leases."""
+    """What a backup keeps: nodes' reports without what changes with every write, and neither leases nor contacts."""
     found: dict[str, bytes] = {}
     for key, value in records.items():
         record = keys.parse(key, value)
         if isinstance(record, Node):
             found[key] = keys.render(replace(record, applied_revision=0, problems={}, epoch=None, salvage=""))
-        elif not isinstance(record, NodeLease | Epoch):
+        elif not isinstance(record, NodeLease | NodeContact | Epoch):
             found[key] = value
     return found
 
@@ -182,7 +183,11 @@ async def test_a_backup_makes_the_same_cluster_of_an_empty_etcd(
     rich: Master, dump: Dump, fresh: Fresh, form: str
 ) -> None:
     wanted = lasting(await dump())
-    assert {type(keys.parse(key, value)) for key, value in wanted.items()} == {*keys.KINDS} - {NodeLease, Epoch}
+    assert {type(keys.parse(key, value)) for key, value in wanted.items()} == {*keys.KINDS} - {
+        NodeLease,
+        NodeContact,
+        Epoch,
+    }
     backup = netctl(rich, "export", "--all", "-o", form)
     assert (backup.returncode, backup.stderr) == (0, "")
     counts = f"{len(wanted) - 1} records to be restored, 1 unchanged\n"
@@ -307,6 +312,7 @@ async def test_a_large_backup_goes_through_though_its_master_is_killed_in_the_mi
         ),
         ("/isthmus/v1/vni/7", '{"encap":"vxlan","tag":7,"owner":{"tenant":"a","name":"b"}}', "vxlan tag 7 is held by"),
         ("/isthmus/v1/node/n/lease", '{"name":"n","identity":"x"}', "says what goes on at present"),
+        ("/isthmus/v1-contact/n", '{"name":"n","at_s":1}', "says what goes on at present"),
     ],
 )
 async def test_a_record_that_cannot_be_is_refused_by_name_and_nothing_is_written(

@@ -17,6 +17,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Record,
@@ -55,6 +56,7 @@ def node(name: NodeName) -> Node:
 async def peopled(furnished: Master, store: Store) -> Master:
     """A living node with a container, and a lost one with two and an address that no container has got yet."""
     await put(store, node(ALIVE), node(LOST), NodeLease(ALIVE, "host"))
+    await put(store, NodeContact(ALIVE, 1), NodeContact(LOST, 1))
     await put(store, *life(1, ALIVE, "web"), *life(2, LOST, "web-2", "db"), *life(3, LOST, "job", "web"))
     await put(store, AddressClaim(NET, IPv4Address("10.1.1.9"), ClaimPurpose.LEASE, LOST))
     return furnished
@@ -169,6 +171,7 @@ async def test_a_living_node_stays_and_a_lost_one_goes_with_all_that_it_holds(
     assert ids(peopled) == ["01"]
     assert await held(store) == ["10.1.1.1", "2001:db8::1"]
     assert [each["name"] for each in peopled.ask("GET", "/api/v1/nodes/").json] == ["node1"]
+    assert [key for key in await dump() if key.startswith(keys.CONTACTS)] == [keys.contact_key(ALIVE)]
 
 
 async def test_of_a_node_that_comes_back_in_between_what_came_after_stays(peopled: Master, store: Store) -> None:

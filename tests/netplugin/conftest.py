@@ -76,7 +76,7 @@ async def store(etcd: EtcdSettings) -> AsyncIterator[Store]:
 @pytest.fixture
 async def make_node(store: Store) -> AsyncIterator[MakeNode]:
     """Nodes on one etcd with one network in it; each follows the world until the test ends."""
-    await store.commit([], [DeleteRange(keys.ROOT)])
+    await store.commit([], [DeleteRange(keys.ROOT), DeleteRange(keys.CONTACTS)])
     await write(store, NETWORK, AddressClaim(KEY, GATEWAY, ClaimPurpose.GATEWAY))
     following: list[asyncio.Task[None]] = []
 

@@ -21,6 +21,7 @@ from isthmus.core.model import (
     NetworkName,
     NetworkType,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Range,
@@ -77,9 +78,22 @@ def test_a_record_is_read_back_from_where_it_is_written(path: str, record: Recor
     assert keys.parse(keys.key_of(record), keys.render(record)) == record
 
 
+def test_a_contact_stands_outside_what_every_agent_watches() -> None:
+    record = NodeContact(NodeName("n"), 1_764_100_000)
+    place = keys.key_of(record)
+    assert place == keys.CONTACTS + "n"
+    assert not place.startswith(keys.ROOT)
+    assert keys.parse(place, keys.render(record)) == record
+
+
 @pytest.mark.parametrize("path", ["new-kind/x", "tenant/a/b", "node/n/other", "global/more", ""])
 def test_a_key_of_a_later_version_is_left_alone(path: str) -> None:
     assert keys.parse(keys.ROOT + path, b"?") is None
+
+
+@pytest.mark.parametrize("key", ["tenant/blue", "global", "/isthmus/v2/global", "/isthmus/v1-contact/a/b", ""])
+def test_a_key_of_another_root_is_none_of_ours(key: str) -> None:
+    assert keys.parse(key, b"?") is None
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'"text"', b'{"schema":1,"name":3}', b"\xff"])

@@ -26,6 +26,7 @@ from isthmus.core.model import (
     Network,
     NetworkKey,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Policy,
@@ -81,6 +82,7 @@ class World:
     populations: Mapping[NetworkKey, Population] = field(default_factory=dict)
     nodes: Mapping[NodeName, Node] = field(default_factory=dict)
     leases: Mapping[NodeName, NodeLease] = field(default_factory=dict)
+    contacts: Mapping[NodeName, NodeContact] = field(default_factory=dict)
     epoch: EpochId | None = None
 
     def population(self, key: NetworkKey) -> Population:
@@ -159,6 +161,7 @@ _INDEXES: dict[type, tuple[str, Callable[[Any], Any]]] = {
     GroupIdOwner: ("group_ids", lambda group: group.id),
     Node: ("nodes", lambda node: node.name),
     NodeLease: ("leases", lambda lease: lease.name),
+    NodeContact: ("contacts", lambda contact: contact.name),
 }
 """In which index of the world a record stands, and under which key."""
 

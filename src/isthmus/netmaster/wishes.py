@@ -235,7 +235,7 @@ def node_removal(name: NodeName) -> Wish[Node]:
     return Wish(
         keys.node_key(name),
         partial(admit_node_removal, name),
-        keys=(keys.lease_key(name),),
+        keys=(keys.lease_key(name), keys.contact_key(name)),
         prefixes=(keys.ENDPOINTS,),
     )
 

@@ -18,6 +18,7 @@ from isthmus.edge.sandbox import NameService
 from isthmus.edge.server import serve
 from isthmus.edge.store import Store
 from isthmus.netplugin.census import Census, Outside
+from isthmus.netplugin.contact import keep_contact
 from isthmus.netplugin.driver import Driver
 from isthmus.netplugin.engine_turns import EngineTurns
 from isthmus.netplugin.kernel_turns import KernelTurns
@@ -102,6 +103,7 @@ class Agent:
             self._report.run(),
             self._membership.run(identity),
             memory.keep(self._mirror.remember),
+            keep_contact(self._store, self._options.node),
             keep_vigil(self._edges.store, self._log),
         )
         async with asyncio.TaskGroup() as tasks:

@@ -30,6 +30,7 @@ from isthmus.core.model import (
     Network,
     NetworkKey,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Policy,
@@ -65,6 +66,7 @@ BGPS = ROOT + "bgp/"
 ENDPOINTS = ROOT + "endpoint/"
 ADDRESSES = ROOT + "address/"
 NODES = ROOT + "node/"
+CONTACTS = "/isthmus/v1-contact/"  # not below ROOT: what every node writes again and again must wake nobody
 
 
 def key_of(record: Record) -> str:
@@ -177,6 +179,11 @@ def lease_key(name: NodeName) -> str:
     return f"{NODES}{name}/lease"
 
 
+def contact_key(name: NodeName) -> str:
+    """The key that says when a node's agent was last heard of."""
+    return CONTACTS + name
+
+
 def render(record: Record) -> bytes:
     """A record's value."""
     fields = _ADAPTERS[type(record)].dump_python(record, mode="json")
@@ -219,6 +226,7 @@ _KEY_OF: dict[type, Callable[[Any], str]] = {
     AllocationCursor: lambda record: cursor_key(record.network, record.group),
     Node: lambda record: node_key(record.name),
     NodeLease: lambda record: lease_key(record.name),
+    NodeContact: lambda record: contact_key(record.name),
     Epoch: lambda _: EPOCH,
 }
 
@@ -232,35 +240,35 @@ class _Row:
 
 
 _ROWS = (
-    _Row("global", 0, Settings),
-    _Row("epoch", 0, Epoch),
-    _Row("tenant/", 1, Tenant),
-    _Row("network/", 2, Network),
-    _Row("vni/", 1, TagOwner),
-    _Row("vlan/", 1, TagOwner),
-    _Row("group/", 2, EndpointGroup),
-    _Row("group-id/", 1, GroupIdOwner),
-    _Row("policy/", 2, Policy),
-    _Row("rule/", 3, Rule),
-    _Row("netprofile/", 2, NetProfile),
-    _Row("service/", 2, Service),
-    _Row("app-profile/", 2, AppProfile),
-    _Row("bgp/", 1, Bgp),
-    _Row("endpoint/", 3, Endpoint),
-    _Row("address/", 3, AllocationCursor, lambda rest: rest.endswith("/last")),
-    _Row("address/", 3, AddressClaim),
-    _Row("address/", 4, AllocationCursor, lambda rest: rest.split("/")[2] == "last"),
-    _Row("node/", 1, Node),
-    _Row("node/", 2, NodeLease, lambda rest: rest.endswith("/lease")),
+    _Row(GLOBAL, 0, Settings),
+    _Row(EPOCH, 0, Epoch),
+    _Row(TENANTS, 1, Tenant),
+    _Row(NETWORKS, 2, Network),
+    _Row(tags_of(Encap.VXLAN), 1, TagOwner),
+    _Row(tags_of(Encap.VLAN), 1, TagOwner),
+    _Row(GROUPS, 2, EndpointGroup),
+    _Row(GROUP_IDS, 1, GroupIdOwner),
+    _Row(POLICIES, 2, Policy),
+    _Row(RULES, 3, Rule),
+    _Row(NET_PROFILES, 2, NetProfile),
+    _Row(SERVICES, 2, Service),
+    _Row(APP_PROFILES, 2, AppProfile),
+    _Row(BGPS, 1, Bgp),
+    _Row(ENDPOINTS, 3, Endpoint),
+    _Row(ADDRESSES, 3, AllocationCursor, lambda rest: rest.endswith("/last")),
+    _Row(ADDRESSES, 3, AddressClaim),
+    _Row(ADDRESSES, 4, AllocationCursor, lambda rest: rest.split("/")[2] == "last"),
+    _Row(NODES, 1, Node),
+    _Row(NODES, 2, NodeLease, lambda rest: rest.endswith("/lease")),
+    _Row(CONTACTS, 1, NodeContact),
 )
 
 
 def _kind_of(key: str) -> type[Any] | None:
-    path = key.removeprefix(ROOT)
     for row in _ROWS:
-        rest = path.removeprefix(row.prefix)
+        rest = key.removeprefix(row.prefix)
         depth = rest.count("/") + 1 if rest else 0
-        if path.startswith(row.prefix) and depth == row.depth and row.fits(rest):
+        if key.startswith(row.prefix) and depth == row.depth and row.fits(rest):
             return row.kind
     return None
 

@@ -33,6 +33,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Policy,
@@ -200,3 +201,5 @@ def test_a_node_goes_once_it_is_lost_and_holds_nothing() -> None:
     with pytest.raises(NotFoundError, match="node node1 not found"):
         lost_node(NODE, world())
     assert admit_node_removal(NODE, world(node)).remove == (node,)
+    contact = NodeContact(NODE, 1)
+    assert admit_node_removal(NODE, world(node, contact, NodeContact(NodeName("node2"), 1))).remove == (node, contact)

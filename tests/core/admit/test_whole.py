@@ -35,6 +35,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Policy,
@@ -125,7 +126,7 @@ def found(*records: Record) -> list[str]:
 
 
 def test_a_cluster_that_came_about_by_wishes_goes_together() -> None:
-    assert {type(record) for record in WHOLE} == {*keys.KINDS} - {NodeLease, Epoch}
+    assert {type(record) for record in WHOLE} == {*keys.KINDS} - {NodeLease, NodeContact, Epoch}
     assert found(*WHOLE) == []
     assert found() == []
 
@@ -286,6 +287,12 @@ Edit = Callable[[dict[str, Record]], object]
             None,
             InvalidError,
             "node/node1/lease says what goes on at present",
+        ),
+        (
+            lambda it: it.update(by_key([NodeContact(NODE, 1)])),
+            None,
+            InvalidError,
+            "/isthmus/v1-contact/node1 says what goes on at present",
         ),
         (
             None,

@@ -27,7 +27,7 @@ def admit_endpoint_removal(endpoint: Endpoint, world: World, *, is_forced: bool)
 
 
 def admit_node_removal(name: NodeName, world: World) -> Decision[Node]:
-    """The node that goes; `leftovers_of_node` must have gone before.
+    """The node that goes, with its last contact; `leftovers_of_node` must have gone before.
 
     Raises:
         NotFoundError: there is none.
@@ -38,7 +38,8 @@ def admit_node_removal(name: NodeName, world: World) -> Decision[Node]:
     if endpoints:
         users = [each.container or each.id[:12] for each in endpoints]
         raise ConflictError(f"node {name} still has {counted(users, 'endpoint')}")
-    return Decision(node, remove=(node,))
+    contact = world.contacts.get(name)
+    return Decision(node, remove=(node,) if contact is None else (node, contact))
 
 
 def lost_node(name: NodeName, world: World) -> Node:

@@ -19,6 +19,7 @@ from isthmus.core.model import (
     NetProfile,
     Network,
     Node,
+    NodeContact,
     NodeLease,
     Policy,
     Record,
@@ -69,7 +70,7 @@ def admit_restore(backup: Records, present: Records) -> Restoration:
         InvalidError: the backup's records do not go together, or one of them is not for backups.
         ConflictError: another record stands under the key of one, or they do not go together with what is there.
     """
-    momentary = sorted(key for key, record in backup.items() if isinstance(record, NodeLease | Epoch))
+    momentary = sorted(key for key, record in backup.items() if isinstance(record, NodeLease | NodeContact | Epoch))
     if momentary:
         raise InvalidError(f"record {momentary[0]} says what goes on at present, which no backup can know")
     wrong = _told(faults(_world(backup)))

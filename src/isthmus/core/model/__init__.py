@@ -67,6 +67,7 @@ from isthmus.core.model.state import (
     EngineState,
     Epoch,
     Node,
+    NodeContact,
     NodeLease,
     is_unicast,
     mac_of,
@@ -90,6 +91,7 @@ Record = (
     | AllocationCursor
     | Node
     | NodeLease
+    | NodeContact
     | Epoch
 )
 
@@ -134,6 +136,7 @@ __all__ = [
     "NetworkName",
     "NetworkType",
     "Node",
+    "NodeContact",
     "NodeLease",
     "NodeName",
     "Policy",

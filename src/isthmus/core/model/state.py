@@ -134,6 +134,14 @@ class NodeLease:
     identity: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodeContact:
+    """When a node's agent last had a word for etcd, by the node's own clock: Unix time in seconds."""
+
+    name: NodeName
+    at_s: int
+
+
 def mac_of(address: IPv4Address) -> Mac:
     """The MAC of the endpoint that holds this address: 02:02, then the address's four octets."""
     return Mac("02:02:" + address.packed.hex(":"))
