@@ -79,4 +79,4 @@ def test_a_groups_wide_columns_are_contivs() -> None:
 )
 def test_a_node_is_in_sync_or_not_or_unreachable(state: Object, cells: str) -> None:
     text = columns(nodes.COLUMNS, [{"name": "node1", "address": "10.0.0.1", "version": "1", **state}])
-    assert text.splitlines()[2].endswith(f"  {cells}")
+    assert text.splitlines()[2].rstrip().endswith(f"  {cells}")

@@ -1,7 +1,8 @@
 """Every verb of netctl against a real netmaster, as the files in transcripts/ have it.
 
 A line that begins with `$ ` is a command, one with `# ` a remark, and what follows a command is what it printed on
-stdout, then on stderr, and its exit code if it is not 0.
+stdout, then on stderr, and its exit code if it is not 0. Points stand
+for times, and for the digits of the master's port.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -26,6 +28,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Record,
@@ -43,7 +46,8 @@ FOLDER = Path(__file__).parent / "transcripts"
 WITH_HOSTS = {"endpoints", "nodes"}
 TRANSCRIPTS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
 
-_TIME = re.compile(r'^time="[^"]*"', re.MULTILINE)
+AGE_S = (2 * 24 + 4) * 3600 + 1800  # of a lost node's last contact: it stays "2d4h ago" for half an hour
+_TIMES = re.compile(r'^(time=|    +"lastContact": )"[^"]*"', re.MULTILINE)
 
 
 def played(text: str, master: Master) -> str:
@@ -65,7 +69,8 @@ def _printed(words: list[str], master: Master) -> str:
     command = [sys.executable, "-m", "isthmus.netctl", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     code = f"exit code {done.returncode}\n" if done.returncode else ""
-    return done.stdout + _TIME.sub('time="..."', done.stderr) + code
+    printed = _TIMES.sub(r'\1"..."', done.stdout + done.stderr)
+    return printed.replace(f":{master.port}", ":" + "." * len(str(master.port))) + code
 
 
 @pytest.fixture
@@ -99,6 +104,8 @@ def _nodes() -> Iterator[Record]:
     yield Node(NodeName("node3"), IPv4Address("192.168.2.12"), "0.1.0", EngineState.READY, "28.5.1", 3)
     yield NodeLease(NodeName("node1"), "host1")
     yield NodeLease(NodeName("node2"), "host2")
+    yield NodeContact(NodeName("node1"), int(time.time()))
+    yield NodeContact(NodeName("node3"), int(time.time()) - AGE_S)
 
 
 def _endpoints() -> Iterator[Record]:

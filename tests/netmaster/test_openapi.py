@@ -25,6 +25,7 @@ from isthmus.core.model import (
     NetworkKey,
     NetworkName,
     Node,
+    NodeContact,
     NodeLease,
     NodeName,
     Record,
@@ -74,6 +75,7 @@ async def furnish(master: Master, store: Store) -> None:
         Node(node, IPv4Address("192.168.2.10"), "0"),
         Node(lost, None, "0"),
         NodeLease(node, "host"),
+        NodeContact(lost, 1_764_100_799),
         Endpoint(ours, NET, node, mac_of(address), address, None, GroupName("db"), "web", "/run/netns/a"),
         AddressClaim(NET, address, ClaimPurpose.LEASE, node, ours),
     )

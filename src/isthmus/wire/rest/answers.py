@@ -4,6 +4,7 @@ Zero values are left out of answers.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from isthmus.core.model import (
     NetProfile,
     Network,
     Node,
+    NodeContact,
     Policy,
     PolicyKey,
     ProfileKey,
@@ -234,16 +236,24 @@ def global_body(settings: Settings, _view: View) -> GlobalBody:
 
 def node_body(node: Node, view: View) -> NodeBody:
     """A node, as it reported itself."""
+    problems = node_problems(node, view.world)
     return NodeBody(
         key=node.name,
         name=node.name,
         address=_text(node.vtep),
+        appliedRevision=node.applied_revision,
         engine=node.engine,
         engineVersion=node.engine_version,
-        inSync=not node_problems(node, view.world),
+        inSync=not problems,
         isAlive=node.name in view.world.leases,
+        lastContact=_moment(view.world.contacts.get(node.name)),
+        problem=problems[0] if problems else "",
         version=node.version,
     )
+
+
+def _moment(contact: NodeContact | None) -> str:
+    return f"{datetime.fromtimestamp(contact.at_s, UTC):%Y-%m-%dT%H:%M:%SZ}" if contact else ""
 
 
 def render(shown: BaseModel) -> Json:

@@ -217,10 +217,13 @@ class NodeBody(Body):
 
     name: str = ""
     address: str = Field(default="", description="Where its tunnels end.")
+    appliedRevision: int = Field(default=0, description="The revision of etcd up to which it holds all intent.")
     engine: str = Field(default="", description="ready or absent: its container engine.")
     engineVersion: str = ""
     inSync: bool = Field(default=False, description="Whether it is alive and holds all that it should.")
     isAlive: bool = Field(default=False, description="Whether its agent runs and reaches etcd.")
+    lastContact: str = Field(default="", description="When its agent last wrote to etcd, by its clock; RFC 3339, UTC.")
+    problem: str = Field(default="", description="The first reason why it is not in sync.")
     version: str = Field(default="", description="Of its netplugin.")
 
 
