@@ -142,6 +142,7 @@ def test_help_is_where_it_is_looked_for(netctl: Netctl, line: str, first_line: s
         ("node ls a", "More arguments than required"),
         ("node bananas", "unknown command: netctl node bananas"),
         ("version now", "More arguments than required"),
+        ("status now", "More arguments than required"),
         ("bananas", "unknown command: netctl bananas"),
         ("net bananas", "unknown command: netctl net bananas"),
     ],
@@ -261,6 +262,7 @@ def test_it_starts_without_the_heavy_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {
         "isthmus.netctl.networks",
+        "isthmus.netctl.glance",
         "pydantic",
         "http.client",
         "dataclasses",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from isthmus import __version__
 from isthmus.wire import keys
 
 if TYPE_CHECKING:
@@ -125,4 +126,13 @@ def test_a_master_whose_etcd_is_away_is_passed_over(master: Master, start: Calla
         "Creating network default:net\n",
         "",
     )
+    code, printed, error = netctl(f"{NOBODY},{away.url},{master.url}", "status")
+    _, _, nobody, no_etcd, serving, *_ = printed.splitlines()
+    assert (code, nobody.split(maxsplit=1)) == (3, [NOBODY, "Connection refused"])
+    assert no_etcd.startswith(f"{away.url}  {__version__}    etcd at 127.0.0.1:1: ")
+    assert serving == f"{master.url}  {__version__}    serves; what follows is from it"
+    assert 'msg="2 of 3 masters do not serve; there is no node"' in error
+    code, printed, error = netctl(f"{NOBODY},{away.url}", "status")
+    assert (code, printed) == (3, "")
+    assert f"none of 2 serves: {NOBODY}: Connection refused; {away.url}: it answers (version {__version__})" in error
     assert away.stop() == 0

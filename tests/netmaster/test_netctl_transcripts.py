@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tests.netmaster.conftest import Master
 
 FOLDER = Path(__file__).parent / "transcripts"
-WITH_HOSTS = {"endpoints", "nodes"}
+WITH_HOSTS = {"endpoints", "nodes", "status"}
 TRANSCRIPTS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
 
 AGE_S = (2 * 24 + 4) * 3600 + 1800  # of a lost node's last contact: it stays "2d4h ago" for half an hour

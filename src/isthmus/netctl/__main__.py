@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from isthmus import __version__
 from isthmus.core.errors import InvalidError
-from isthmus.netctl import declarative, version
+from isthmus.netctl import declarative, status, version
 from isthmus.netctl.client import DEFAULT_MASTER, BadMasterError, Client, RefusedError, UnreachableError
 from isthmus.netctl.command import Call, Command, FailedError, UsageError
 from isthmus.netctl.output import complain
@@ -50,6 +50,7 @@ ROOT = Command(
         ),
         Command(("tenant",), "Tenants: spaces of names and addresses", source="tenants:COMMANDS"),
         *declarative.COMMANDS,
+        status.COMMAND,
         version.COMMAND,
     ),
 )

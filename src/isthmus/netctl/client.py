@@ -20,7 +20,11 @@ Object = dict[str, Any]  # a JSON object of the API: {"key": str, field: str | i
 
 
 class UnreachableError(Exception):
-    """No answer from the master."""
+    """No answer from the master; `reason` is why, without the name of the master where there is only one."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason or text
 
 
 class RefusedError(Exception):
@@ -72,6 +76,18 @@ class Client:
         self._may_be_here = not masters
         self._is_insecure = is_insecure
         self._serving: Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the master that answered last, or of the first one where none has been asked."""
+        return (self._serving.url if self._serving else self._urls[0]).geturl()
+
+    def each(self) -> tuple["Client", ...]:
+        """The masters one by one, each with no other to go on to."""
+        if len(self._urls) == 1:
+            return (self,)
+        urls = dict.fromkeys(url.geturl() for url in self._urls)
+        return tuple(Client(url, is_insecure=self._is_insecure) for url in urls)
 
     def objects(self, collection: str) -> list[Object]:
         """All objects of a collection."""
@@ -195,7 +211,7 @@ def _all_failed(failures: list[_Failure]) -> Exception:
         return UnreachableError(f"Error connecting to netmaster, none of {len(furthest)} serves: {reasons}")
     if isinstance(first.error, RefusedError):
         return first.error
-    error = UnreachableError(f"Error connecting to netmaster {first.master}: {first.reason}")
+    error = UnreachableError(f"Error connecting to netmaster {first.master}: {first.reason}", first.reason)
     error.__cause__ = first.error
     return error
 
