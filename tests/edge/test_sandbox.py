@@ -340,6 +340,21 @@ async def test_a_sandbox_is_waited_for_and_left_when_it_goes(
     assert await netns.tables() == ""
 
 
+@pytest.mark.parametrize("kind", ["-u", "-t"])
+async def test_listeners_that_somebody_destroyed_are_opened_again(
+    netns: Netns, resolver: Resolver, service: NameService, kind: str
+) -> None:
+    await service.attach(netns.path, C1)
+    killing = ["ss", "-K", kind, "-a", "src", RESOLVER]
+    await netns.within(lambda: subprocess.run(killing, capture_output=True, check=True))
+    async with asyncio.timeout(10):
+        while netns.path in service.attached:
+            await asyncio.sleep(0.01)
+    await service.attach(netns.path, C1)
+    assert [await netns.address("contiv-c1", tcp=tcp) for tcp in (False, True)] == ["10.1.2.1", "10.1.2.1"]
+    assert await netns.address("elsewhere") == OUTSIDE
+
+
 async def test_a_sandbox_that_never_comes_can_be_let_go(service: NameService, later: Path) -> None:
     attaching = asyncio.create_task(service.attach(later, C1))
     await asyncio.sleep(0.02)

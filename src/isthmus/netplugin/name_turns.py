@@ -123,9 +123,14 @@ class NameTurns:
     async def _attach(self, sandbox: str) -> None:
         """Keep the service in a sandbox that may appear late, for as long as an endpoint is joined to it."""
         path, names = Path(sandbox), SandboxNames(self._book, sandbox)
+        was_attached = False
         while True:
             try:
+                is_new = path not in self._service.attached
                 await self._service.attach(path, names)
+                if was_attached and is_new and path in self._service.attached:
+                    self._log.warning("names in a sandbox were interrupted, and are answered again", sandbox=sandbox)
+                was_attached = was_attached or path in self._service.attached
                 self.problems.pop(sandbox, None)
             except (EdgeError, OSError) as error:
                 if sandbox not in self.problems:

@@ -21,6 +21,12 @@ class Doors:
     upstream: socket.socket
     redirect: socket.socket
 
+    @property
+    def are_open(self) -> bool:
+        """Whether both listeners still listen: a host's administrator can destroy any socket (`ss -K`)."""
+        is_listening = self.tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return bool(is_listening) and self.udp.getsockname()[1] != 0
+
     def close(self) -> None:
         """The redirect first, so that no question meets a closed socket."""
         for each in (self.redirect, self.udp, self.tcp, self.upstream):

@@ -56,7 +56,7 @@ class DatagramRelay:
         self._waiting.clear()
 
     def _take_queries(self) -> None:
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError, ConnectionAbortedError):  # the second: somebody destroyed the socket
             for _ in range(_DATAGRAMS_A_TURN):
                 query, peer = self._doors.udp.recvfrom(_DATAGRAM_BYTES)
                 self._take(query, peer)

@@ -43,7 +43,8 @@ class NameService:
         """Answer `names` in a sandbox; wait until that is so, or until the sandbox is not to be expected any more.
 
         The engine makes a sandbox only after Join has been answered: await this elsewhere. Attached twice is
-        attached once, and the later names count. A sandbox that goes is detached by itself.
+        attached once, and the later names count. A sandbox that goes is detached by itself, and so is one whose
+        listeners somebody destroyed: attach it again from time to time.
         After `close` nothing is done.
 
         Raises:
@@ -127,7 +128,7 @@ class _Attachment:
         async with self._relays(doors):
             self.is_open = True
             self.settled.set_result(None)
-            await self._gone(identity)
+            await self._gone(identity, doors)
 
     def _settle(self, life: asyncio.Task[None]) -> None:
         if self.settled.done():
@@ -146,11 +147,11 @@ class _Attachment:
             await asyncio.sleep(pause_s)
         return None
 
-    async def _gone(self, identity: Identity) -> None:
+    async def _gone(self, identity: Identity, doors: Doors) -> None:
         # Nothing can be waited for: our own sockets keep the namespace alive, only its path goes.
         while True:
             await asyncio.sleep(_GONE_POLL_S)
-            if not leads_to(self._sandbox, identity):
+            if not leads_to(self._sandbox, identity) or not doors.are_open:
                 return
 
     async def _opened(self) -> Doors:
