@@ -1,8 +1,12 @@
 """The kernel turns on a real kernel: what somebody else changes there is mended."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack
+import json
+import re
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,12 +15,15 @@ from isthmus.core.datapath import host_link_name
 from isthmus.core.desired import Seat
 from isthmus.core.model import Encap, Endpoint, Network, Node, NodeName, Record, Tag, mac_of
 from isthmus.core.world import Change, World, evolve
+from isthmus.edge.kernel.programs import object_path
 from isthmus.netplugin.kernel_turns import KernelTurns
-from tests.edge.kernel_hosts import VTEPS, Host, address, leg, own_bpffs, run, underlay
+from isthmus.wire.maps import LAYOUT
+from tests.edge.kernel_hosts import PORT, VTEPS, Host, address, leg, own_bpffs, run, underlay
 from tests.netplugin.conftest import KEY, SUBNET, log
 
 pytestmark = pytest.mark.root
 
+LEG = host_link_name(leg(1).endpoint)
 ONE, TWO = NodeName("one"), NodeName("two")
 SEAT = Seat(ONE, underlay(0), 1500)
 WORLD: list[Record] = [
@@ -40,31 +47,167 @@ def host(tmp_path: Path) -> Iterator[Host]:
         yield made
 
 
-async def mended(host: Host, damage: str) -> None:
-    """Let turns bring the host in line, do the damage, and wait until an audit has mended it."""
-    turns = KernelTurns(host.kernel, asyncio.Event(), log(), audit_s=0.1)
+def tell(host: Host, command: str) -> str:
+    """Run an operator's tool in the host's namespace."""
+    return run(f"ip netns exec {host.netns.name} {command}")
+
+
+def seen(host: Host) -> object:
+    """Our links, programs and rules, as an operator's tools show them; None where one of them is not there."""
+    try:
+        links = [each for each in json.loads(tell(host, "ip -j link show")) if each["ifname"].startswith("is")]
+        looks = sorted((each["ifname"], each["mtu"], "UP" in each["flags"], each.get("ifalias")) for each in links)
+        places = [(name, side) for name in (LEG, "isthmus-vxlan", "eth1") for side in ("ingress", "egress")]
+        shown = [tell(host, f"tc filter show dev {name} {side}") for name, side in places]
+        labels = [re.findall(r"pref 18771 .*handle 0x1 ([a-z_]+)", each) for each in shown]
+        return looks, labels, tell(host, "nft list table ip isthmus-underlay")
+    except subprocess.CalledProcessError:
+        return None
+
+
+@asynccontextmanager
+async def turning(host: Host) -> AsyncIterator[None]:
+    """A host that turns have brought in line and watch over; an audit by time would come too late for any test."""
+    turns = KernelTurns(host.kernel, asyncio.Event(), log(), audit_s=3600)
     turns.notice(evolve(World(), map(Change, WORLD), 5))
     running = asyncio.create_task(turns.run(SEAT))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await turns.applied(5)
-            before = await host.kernel.read()
-            await asyncio.to_thread(run, damage.format(host.netns.name))  # fails if there is nothing to damage
-            while await host.kernel.read() != before:
-                await asyncio.sleep(0.05)
+            yield
     finally:
         running.cancel()
         await asyncio.wait([running])
 
 
+async def mended(host: Host, look: Callable[[], object], *damages: str) -> None:
+    """Do the damage, and wait until all looks as before."""
+    async with turning(host):
+        before = await asyncio.to_thread(look)
+        assert before is not None
+        for each in damages:
+            await asyncio.to_thread(tell, host, each)  # fails if there is nothing to damage
+        while await asyncio.to_thread(look) != before:
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
-        "ip -n {} link del isthmus-vxlan",
-        "tc -n {} qdisc del dev eth1 clsact",
-        "tc -n {} qdisc del dev " + host_link_name(leg(1).endpoint) + " clsact",
-        "ip -n {} link del " + host_link_name(leg(1).endpoint),
+        "ip link del isthmus-vxlan",
+        "ip link set isthmus-vxlan down",
+        "ip link set isthmus-vxlan mtu 1400",
+        "ip link set isthmus-vxlan alias other",
+        f"ip link del {LEG}",
+        f"ip link set {LEG} down",
+        f"ip link set {LEG} mtu 1300",
+        f"ip link set {LEG} alias other",
+        f"tc qdisc del dev {LEG} clsact",
+        f"tc filter del dev {LEG} ingress",
+        f"tc filter replace dev {LEG} ingress prio 18771 handle 1 bpf da object-pinned OTHER",
+        "tc qdisc del dev eth1 clsact",
+        "tc qdisc del dev isthmus-vxlan clsact",
+        "tc filter del dev eth1 egress",
+        "tc filter del dev eth1 ingress prio 18771",
+        "tc filter replace dev eth1 ingress prio 18771 handle 1 bpf da object-pinned OTHER",
+        "nft delete table ip isthmus-underlay",
+        "nft flush table ip isthmus-underlay",
+        "nft add rule ip isthmus-underlay output drop",
+        f"nft add rule ip isthmus-underlay prerouting udp dport {PORT} notrack",
+        "nft add chain ip isthmus-underlay more { type filter hook input priority 0; policy drop; }",
     ],
 )
-def test_what_somebody_removes_is_back_by_the_next_audit(host: Host, damage: str) -> None:
-    host.do(mended(host, damage))
+def test_what_somebody_changes_is_put_back_without_an_audit_by_time(host: Host, damage: str) -> None:
+    other = host.bpffs / "other"
+    run(f"bpftool prog load {object_path('to_underlay')} {other}")
+    host.do(mended(host, partial(seen, host), damage.replace("OTHER", str(other))))
+
+
+def test_a_tunnel_stands_on_a_carrier_that_was_made_anew(host: Host) -> None:
+    again = (
+        "ip link del eth1",
+        "ip link add eth1 type veth peer name wire",
+        f"ip addr add {VTEPS[0]}/24 dev eth1",
+        "ip link set eth1 up",
+    )
+    host.do(mended(host, partial(seen, host), *again))
+
+
+def test_a_tunnel_takes_what_its_carrier_takes(host: Host) -> None:
+    host.do(_widened(host))
+
+
+async def _widened(host: Host) -> None:
+    async with turning(host):
+        tell(host, "ip link set eth1 mtu 9000")
+        while "mtu 8950" not in await asyncio.to_thread(tell, host, "ip link show isthmus-vxlan"):
+            await asyncio.sleep(0.02)
+
+
+class Table:
+    """One of our maps, by its pin, in bpftool's hands."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self._name = name
+        self._pin = f"pinned {host.bpffs}/isthmus/v{LAYOUT}/{name}"
+
+    def rows(self) -> dict[str, str]:
+        dumped = json.loads(run(f"bpftool -j map dump {self._pin}"))
+        return {" ".join(each["key"]): " ".join(each.get("value", ())) for each in dumped}
+
+    def act(self, verb: str) -> str:
+        key, value = next(iter(self.rows().items()))
+        value = value or " ".join(["0"] * 32)  # a counter's, for each CPU
+        match verb:
+            case "delete":
+                return f"bpftool map delete {self._pin} key {key}"
+            case "change":
+                return f"bpftool map update {self._pin} key {key} value {_others(value)}"
+            case _:
+                return f"bpftool map update {self._pin} key {_others(key)} value {value}"
+
+
+def _others(octets: str) -> str:
+    return " ".join(str(255 - int(each, 0)) for each in octets.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "act"),
+    [
+        *(
+            (name, act)
+            for name in ("endpoints", "networks", "directory", "vteps")
+            for act in ("delete", "change", "add")
+        ),
+        ("traffic", "delete"),
+        ("traffic", "add"),
+    ],
+)
+def test_rows_are_put_back(host: Host, name: str, act: str) -> None:
+    host.do(_rows_mended(host, Table(host, name), act))
+
+
+async def _rows_mended(host: Host, table: Table, act: str) -> None:
+    async with turning(host):
+        before = await asyncio.to_thread(table.rows)
+        await asyncio.to_thread(run, await asyncio.to_thread(table.act, act))
+        while await asyncio.to_thread(table.rows) != before:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("damage", ["rm {}/directory", "rm -r {}", "mv {0}/vteps {0}/networks"])
+def test_pins_are_put_back_on_the_same_maps(host: Host, damage: str) -> None:
+    host.do(mended(host, partial(_pins, host), damage.format(_layout(host))))
+
+
+def _layout(host: Host) -> Path:
+    return host.bpffs / "isthmus" / f"v{LAYOUT}"
+
+
+def _pins(host: Host) -> object:
+    """Which map is pinned where."""
+    names = ("endpoints", "networks", "directory", "vteps", "traffic", "drops")
+    try:
+        return [json.loads(run(f"bpftool -j map show pinned {_layout(host) / name}"))["id"] for name in names]
+    except subprocess.CalledProcessError:
+        return None

@@ -12,9 +12,10 @@ from isthmus.core.model import Endpoint, NetworkKey
 from isthmus.core.reconcile import Step, Verb, steps
 from isthmus.core.world import Evolution, World
 from isthmus.edge.kernel import Kernel
+from isthmus.netplugin.guard import Guard
 
 _RETRY_S = 1.0
-AUDIT_S = 30.0  # reading a kernel with 50,000 entries takes a second
+AUDIT_S = 30.0  # for what no event tells; reading a kernel with 50,000 entries takes a second
 
 _Part = NetworkKey | None  # a network's objects, or (None) the host's own
 
@@ -26,6 +27,8 @@ class KernelTurns:
         self, kernel: Kernel, moved: asyncio.Event, log: FilteringBoundLogger, *, audit_s: float = AUDIT_S
     ) -> None:
         self._kernel = kernel
+        self._guard = Guard(kernel, log)
+        self._is_alarmed = False
         self._audit_s = audit_s
         self._moved = moved
         self._log = log
@@ -45,7 +48,7 @@ class KernelTurns:
     @property
     def problems(self) -> dict[str, str]:
         """Per part of the datapath, the first reason why it is not as wanted."""
-        return {_title(part): text for part, text in self._problems.items()}
+        return self._guard.problems | {_title(part): text for part, text in self._problems.items()}
 
     def notice(self, evolution: Evolution) -> None:
         """Take over a later world; the next turn looks at what it touched."""
@@ -74,11 +77,27 @@ class KernelTurns:
     async def run(self, seat: Seat) -> None:
         """Turn for ever. Nothing is touched before the first whole world is known."""
         await self._wake.wait()
+        await self._audit(seat)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._turn_on(seat))
+            tasks.create_task(self._guard.run(self._alarm))
+
+    async def _turn_on(self, seat: Seat) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._audit(seat)
-            end_s = asyncio.get_running_loop().time() + self._audit_s
-            while await self._is_woken(end_s - asyncio.get_running_loop().time()):
+            end_s = loop.time() + self._audit_s
+            while await self._is_woken(end_s - loop.time()) and not self._is_alarmed:
                 await self._turn(seat)
+            await self._audit(seat)
+
+    async def _alarm(self) -> None:
+        """Others changed what is ours: an audit at once; while something cannot be mended, once a second."""
+        self._is_alarmed = True
+        self._wake.set()
+        async with self._turned:
+            await self._turned.wait_for(lambda: not self._is_alarmed)
+        if self._problems:
+            await asyncio.sleep(_RETRY_S)
 
     async def _audit(self, seat: Seat) -> None:
         """Look at the whole kernel and mend what differs: at start, and from time to time."""
@@ -101,6 +120,7 @@ class KernelTurns:
         return True
 
     async def _whole_turn(self, seat: Seat) -> None:
+        self._is_alarmed = False
         world = self._take()
         assert world is not None
         wanted = {part: _desired(world, seat, part) for part in (None, *world.networks)}

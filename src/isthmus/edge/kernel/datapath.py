@@ -3,7 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.core.datapath import host_link_name
@@ -34,16 +34,15 @@ class Datapath:
         with _pinning(self._pins):
             self._pins.mkdir(parents=True, exist_ok=True)
         self.programs = load_programs(self.library, settings, self._pins)
-
-    @property
-    def tables(self) -> Tables:
-        """The maps' rows."""
-        return Tables(self.programs.maps)
+        self.tables = Tables(self.programs.maps)
+        self._pinned = self._find_pins()
 
     async def reload(self, settings: Settings) -> None:
         """Load this build's programs with other settings and put them on every leg, under traffic."""
+        self.mend_pins()  # or the programs would get maps of their own, and empty ones
         before = self.programs
         self.programs = load_programs(self.library, settings, self._pins)
+        self.tables.follow(self.programs.maps)
         before.close()
         await self.renew_legs()
 
@@ -106,6 +105,26 @@ class Datapath:
             if error.errno != errno.ENODEV:
                 raise
             self._kept.pop((index, side), None)  # its sandbox took the device with it
+
+    def mend_pins(self) -> int:
+        """Pin again whatever map is not at its path any more, or something else is; return how many."""
+        there = self._find_pins()
+        missing = [each for name, each in self.programs.maps.items() if there.get(name) != self._pinned.get(name)]
+        if missing:
+            with _pinning(self._pins):
+                self._pins.mkdir(parents=True, exist_ok=True)
+                for each in missing:
+                    each.pin(self._pins / each.name)
+            self._pinned = self._find_pins()
+        return len(missing)
+
+    def _find_pins(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        for name in self.programs.maps:
+            with suppress(OSError):  # it is gone, or the way to it
+                status = (self._pins / name).stat()
+                found[name] = (status.st_dev, status.st_ino)
+        return found
 
     def _remove_other_layouts(self) -> None:
         for directory in self._pins.parent.glob("v*"):

@@ -20,10 +20,19 @@ from isthmus.core.datapath import (
 from isthmus.core.model import Address, EndpointId
 from isthmus.core.reconcile import Step, Verb
 from isthmus.edge.kernel.datapath import Datapath, is_host_link
+from isthmus.edge.kernel.events import Events
 from isthmus.edge.kernel.legs import add_leg, endpoint_of, read_legs, remove_leg, sweep
-from isthmus.edge.kernel.links import Link, Links, default_source
+from isthmus.edge.kernel.links import PRIORITY, Link, Links, default_source
 from isthmus.edge.kernel.tables import Drops, Tables
-from isthmus.edge.kernel.underlay import add_underlay, read_underlay, remove_underlay, renew_underlay, settings_left
+from isthmus.edge.kernel.underlay import (
+    VXLAN_LINK,
+    add_underlay,
+    read_underlay,
+    remove_underlay,
+    renew_underlay,
+    settings_left,
+)
+from isthmus.edge.kernel.watch import Watch
 from isthmus.wire.maps import Place, PlaceKey, Traffic
 
 _NOWHERE = IPv4Address(0)
@@ -52,6 +61,8 @@ class Kernel:
         """
         self._links = Links()
         await self._links.open()
+        self._events = Events(PRIORITY, self._links.port)
+        self._watch = Watch(self._events)
         try:
             links = await self._links.all()
             self._datapath = Datapath(self._bpffs, self._links, settings_left(links))
@@ -59,6 +70,7 @@ class Kernel:
             await self._links.close()
             raise
         try:
+            self._events.open()
             sweep(self._datapath, links)
             await self._datapath.renew_legs()
             await renew_underlay(self._datapath, links)
@@ -68,6 +80,7 @@ class Kernel:
 
     async def close(self) -> None:
         """Let go of the kernel; it holds on to everything that was applied."""
+        self._events.close()
         self._datapath.close()
         await self._links.close()
 
@@ -75,9 +88,12 @@ class Kernel:
         """Everything here that is ours."""
         async with self._turn:
             links = await self._links.all()
+            sweep(self._datapath, links)
             legs = await read_legs(self._datapath, links)
             underlays = await read_underlay(self._datapath, links)
             self._ifindexes = {endpoint_of(each): each.index for each in links if is_host_link(each)}
+            self._watch.keep_legs({self._ifindexes[each.endpoint]: each for each in legs})
+            self._keep_underlay(underlays[0] if underlays else None, links)
             tables = self._datapath.tables
             entries = await asyncio.to_thread(_directory, tables, links)
             return frozenset([*underlays, *tables.networks(), *tables.vteps(), *legs, *entries])
@@ -94,6 +110,27 @@ class Kernel:
             else:
                 await self._remove(step.target)
 
+    async def stirred(self) -> None:
+        """Wait until links, filters or nft tables of this namespace change, ours or not, by whomever."""
+        await self._events.stirred.wait()
+
+    async def is_as_left(self) -> bool:
+        """Whether no link, filter or table of ours was changed by others since the last time; cheap."""
+        async with self._turn:
+            return self._watch.is_as_left()
+
+    async def mend_rows(self) -> dict[str, int]:
+        """Put back every row and pin that others changed; return how many, by map.
+
+        Maps tell nobody that they changed: this is to be called from time to time.
+
+        Raises:
+            KernelRefusedError: no BPF file system is mounted any more, say.
+        """
+        async with self._turn:
+            mended, pins = self._datapath.tables.mend(), self._datapath.mend_pins()
+            return mended | ({"pins": pins} if pins else {})
+
     async def switch(self) -> int:
         """Replace the programs that read other tables than ours, which now hold all that they should.
 
@@ -109,12 +146,14 @@ class Kernel:
         match target:
             case Underlay():
                 await add_underlay(self._datapath, target)
+                self._keep_underlay(target, await self._links.all())
             case KnownVtep(address):
                 self._tables.put_vtep(address)
             case KnownNetwork():
                 self._tables.put_network(target)
             case Leg(endpoint):
                 self._ifindexes[endpoint] = await add_leg(self._datapath, target)
+                self._watch.keep_leg(self._ifindexes[endpoint], target)
             case DirectoryEntry():
                 self._tables.put_place(_key(target), await self._place(target))
             case _:
@@ -123,6 +162,7 @@ class Kernel:
     async def _remove(self, target: KernelObject) -> None:
         match target:
             case Underlay():
+                self._keep_underlay(None, ())
                 await remove_underlay(self._datapath, target)
             case KnownVtep(address):
                 self._tables.remove_vtep(address)
@@ -130,11 +170,17 @@ class Kernel:
                 self._tables.remove_network(target)
             case Leg(endpoint):
                 self._ifindexes.pop(endpoint, None)
+                self._watch.forget_leg(host_link_name(endpoint))
                 await remove_leg(self._datapath, endpoint)
             case DirectoryEntry():
                 self._tables.remove_place(_key(target))
             case _:
                 assert_never(target)
+
+    def _keep_underlay(self, underlay: Underlay | None, links: Sequence[Link]) -> None:
+        by_name = {each.name: each for each in links}
+        carrier = by_name.get(underlay.device) if underlay else None
+        self._watch.keep_underlay(underlay, by_name.get(VXLAN_LINK), carrier)
 
     @property
     def _tables(self) -> Tables:

@@ -34,6 +34,7 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "bpf_map_lookup_elem": (c_int, [c_int, c_char_p, c_char_p]),
     "bpf_map_delete_elem": (c_int, [c_int, c_char_p]),
     "bpf_map_lookup_batch": (c_int, [c_int] + [c_void_p] * 6),
+    "bpf_obj_pin": (c_int, [c_int, c_char_p]),
     "bpf_obj_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "bpf_prog_test_run_opts": (c_int, [c_int, c_void_p]),
     "libbpf_num_possible_cpus": (c_int, []),
@@ -144,6 +145,19 @@ class Map:
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """All rows, by batches; a row that changes meanwhile is seen as before or as after."""
+        for keys, values in self._batches():
+            yield from self.split(keys, values)
+
+    def image(self) -> tuple[bytes, bytes]:
+        """All keys and all values, in the kernel's order: the same for as long as no row changes."""
+        batches = list(self._batches())
+        return b"".join(keys for keys, _ in batches), b"".join(values for _, values in batches)
+
+    def split(self, keys: bytes, values: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The rows of an image."""
+        return zip(_cut(keys, self.key_bytes), _cut(values, self.value_bytes), strict=True)
+
+    def _batches(self) -> Iterator[tuple[bytes, bytes]]:
         keys = ctypes.create_string_buffer(_BATCH * self.key_bytes)
         values = ctypes.create_string_buffer(_BATCH * self.value_bytes)
         cursor, count, at = ctypes.create_string_buffer(64), c_uint32(), None
@@ -155,14 +169,16 @@ class Map:
             if not ends:
                 self.library.check(result, f"read map {self.name}")
             at = cursor
-            yield from self._split(keys.raw, values.raw, count.value)
+            yield keys.raw[: count.value * self.key_bytes], values.raw[: count.value * self.value_bytes]
 
-    def _split(self, keys: bytes, values: bytes, count: int) -> Iterator[tuple[bytes, bytes]]:
-        for i in range(count):
-            yield (
-                keys[i * self.key_bytes : (i + 1) * self.key_bytes],
-                values[i * self.value_bytes : (i + 1) * self.value_bytes],
-            )
+    def pin(self, path: Path) -> None:
+        """Keep the map under a path of a BPF file system, whatever is there."""
+        path.unlink(missing_ok=True)
+        self.library.check(self.library.so.bpf_obj_pin(self.fd, os.fsencode(path)), f"pin map {self.name} at {path}")
+
+
+def _cut(whole: bytes, size: int) -> list[bytes]:
+    return [whole[at : at + size] for at in range(0, len(whole), size)]
 
 
 class LoadedObject:

@@ -17,7 +17,7 @@ from isthmus.core.errors import KernelRefusedError
 from isthmus.core.model import Address, Mac
 from isthmus.edge.kernel.programs import Program
 
-_PRIORITY = 0x4953  # of our filters on every device; with the handle it makes a filter ours
+PRIORITY = 0x4953  # of our filters on every device; with the handle it makes a filter ours
 _HANDLE = 1
 _IFF_UP = 1
 _ANY_ELSEWHERE = "192.0.2.1"  # TEST-NET-1: has no route but the default one; RFC 5737
@@ -60,6 +60,12 @@ class Links:
     async def close(self) -> None:
         """Close the socket."""
         await self._netlink.__aexit__(None, None, None)
+
+    @property
+    def port(self) -> int:
+        """The socket's netlink address; what the kernel tells of tc changes names who made them."""
+        port: int = self._netlink.status["epid"]
+        return port
 
     async def all(self) -> list[Link]:
         """Every link there is."""
@@ -147,7 +153,7 @@ class Links:
                 index,
                 _HANDLE,
                 parent=side,
-                prio=_PRIORITY,
+                prio=PRIORITY,
                 fd=program.fd,
                 name=program.label,
                 direct_action=True,
@@ -167,7 +173,7 @@ class Links:
             rows = [each async for each in filters]
         for each in rows:
             options = each.get_attr("TCA_OPTIONS")
-            is_ours = each["info"] >> 16 == _PRIORITY and each["handle"] == _HANDLE
+            is_ours = each["info"] >> 16 == PRIORITY and each["handle"] == _HANDLE
             if is_ours and each["parent"] == side and options is not None:
                 label: str = options.get_attr("TCA_BPF_NAME")
                 return label
@@ -178,7 +184,7 @@ class Links:
         if await self.label_at(index, side) is None:
             return
         with _asked(f"detach from link {index}"):
-            await self._netlink.tc("del-filter", "bpf", index, _HANDLE, parent=side, prio=_PRIORITY)
+            await self._netlink.tc("del-filter", "bpf", index, _HANDLE, parent=side, prio=PRIORITY)
 
 
 def silence_ipv6(name: str) -> None:

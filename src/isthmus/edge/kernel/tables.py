@@ -8,9 +8,11 @@ from isthmus.core.datapath import DatapathId, KnownNetwork, KnownVtep
 from isthmus.core.model import EndpointId, Tag
 from isthmus.core.trace import DropReason
 from isthmus.edge.kernel.libbpf import Map
+from isthmus.edge.kernel.rows import Rows
 from isthmus.wire import maps
 from isthmus.wire.maps import Identity, Place, PlaceKey, Traffic
 
+OURS = ("endpoints", "networks", "vteps", "directory")  # the maps that the programs only read
 _TAG_MASK = (1 << 24) - 1
 
 
@@ -28,10 +30,33 @@ class Tables:
 
     def __init__(self, by_name: Mapping[str, Map]) -> None:
         self._maps = by_name
+        self._rows = {name: Rows(by_name[name]) for name in OURS}
+
+    def follow(self, by_name: Mapping[str, Map]) -> None:
+        """Go on with the same maps, opened anew."""
+        self._maps = by_name
+        for name, rows in self._rows.items():
+            rows.follow(by_name[name])
+
+    def mend(self) -> dict[str, int]:
+        """Put back every row that is not as we left it; return how many were put back, by map."""
+        mended = {name: rows.mend() for name, rows in self._rows.items()}
+        mended["traffic"] = self._mend_traffic()
+        return {name: count for name, count in mended.items() if count}
+
+    def _mend_traffic(self) -> int:
+        """The programs write what they count there; whose traffic is counted is ours to say."""
+        traffic = self._maps["traffic"]
+        wanted, there = set(self._rows["endpoints"].keys()), {key for key, _ in traffic.rows()}
+        for key in wanted - there:
+            traffic.put(key, bytes(traffic.value_bytes))
+        for key in there - wanted:
+            traffic.remove(key)
+        return len(wanted ^ there)
 
     def identities(self) -> dict[int, Identity]:
         """Who sends from behind which interface."""
-        rows = self._maps["endpoints"].rows()
+        rows = self._rows["endpoints"]
         return {maps.parse_number(key): maps.parse_identity(value) for key, value in rows}
 
     def put_identity(self, ifindex: int, identity: Identity) -> None:
@@ -40,7 +65,7 @@ class Tables:
         traffic = self._maps["traffic"]
         if traffic.get(key) is None:
             traffic.put(key, bytes(traffic.value_bytes))
-        self._maps["endpoints"].put(key, maps.pack_identity(identity))
+        self._rows["endpoints"].put(key, maps.pack_identity(identity))
 
     def forget(self, ifindex: int) -> None:
         """Remove the counters of an interface that is gone, then its sender, by which a restarted agent finds them."""
@@ -48,7 +73,7 @@ class Tables:
         for reason in DropReason:
             self._maps["drops"].remove(maps.pack_drop_key(ifindex, reason))
         self._maps["traffic"].remove(key)
-        self._maps["endpoints"].remove(key)
+        self._rows["endpoints"].remove(key)
 
     def interfaces_of(self, endpoint: EndpointId) -> list[int]:
         """Behind which interfaces an endpoint is said to send."""
@@ -56,43 +81,43 @@ class Tables:
 
     def networks(self) -> Iterator[KnownNetwork]:
         """The networks known here; the tag is the lower part of the id."""
-        for key, value in self._maps["networks"].rows():
+        for key, value in self._rows["networks"]:
             number = maps.parse_number(key)
             yield KnownNetwork(DatapathId(number), maps.parse_encap(value), Tag(number & _TAG_MASK))
 
     def put_network(self, network: KnownNetwork) -> None:
         """Make a network known."""
-        self._maps["networks"].put(maps.pack_number(network.id), maps.pack_encap(network.encap))
+        self._rows["networks"].put(maps.pack_number(network.id), maps.pack_encap(network.encap))
 
     def remove_network(self, network: KnownNetwork) -> None:
         """Forget a network."""
-        self._maps["networks"].remove(maps.pack_number(network.id))
+        self._rows["networks"].remove(maps.pack_number(network.id))
 
     def vteps(self) -> Iterator[KnownVtep]:
         """The hosts from which tunnelled frames are taken."""
-        for key, _ in self._maps["vteps"].rows():
+        for key, _ in self._rows["vteps"]:
             yield KnownVtep(maps.parse_vtep_key(key))
 
     def put_vtep(self, address: IPv4Address) -> None:
         """Make a host known."""
-        self._maps["vteps"].put(maps.pack_vtep_key(address), maps.VTEP_VALUE)
+        self._rows["vteps"].put(maps.pack_vtep_key(address), maps.VTEP_VALUE)
 
     def remove_vtep(self, address: IPv4Address) -> None:
         """Forget a host."""
-        self._maps["vteps"].remove(maps.pack_vtep_key(address))
+        self._rows["vteps"].remove(maps.pack_vtep_key(address))
 
     def directory(self) -> list[tuple[PlaceKey, Place]]:
         """Where every address lives."""
-        rows = self._maps["directory"].rows()
+        rows = self._rows["directory"]
         return [(maps.parse_place_key(key), maps.parse_place(value)) for key, value in rows]
 
     def put_place(self, key: PlaceKey, place: Place) -> None:
         """Say where an address lives."""
-        self._maps["directory"].put(maps.pack_place_key(key), maps.pack_place(place))
+        self._rows["directory"].put(maps.pack_place_key(key), maps.pack_place(place))
 
     def remove_place(self, key: PlaceKey) -> None:
         """Forget an address."""
-        self._maps["directory"].remove(maps.pack_place_key(key))
+        self._rows["directory"].remove(maps.pack_place_key(key))
 
     def traffic(self) -> dict[int, Traffic]:
         """What each interface's endpoint sent and received."""

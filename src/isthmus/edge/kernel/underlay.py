@@ -29,8 +29,8 @@ async def read_underlay(datapath: Datapath, links: Sequence[Link]) -> list[Under
         return []
     underlay = parse_alias(overlay)
     carrier = next((each for each in links if each.name == underlay.device), None)
-    is_attached = carrier is not None and overlay.is_up and await _is_attached(datapath, overlay, carrier)
-    return [underlay if is_attached and is_untracked(underlay.port) else replace(underlay, port=0)]
+    is_whole = carrier is not None and await _is_whole(datapath, overlay, carrier)
+    return [underlay if is_whole and is_untracked(underlay.port) else replace(underlay, port=0)]
 
 
 def parse_alias(overlay: Link) -> Underlay:
@@ -42,7 +42,9 @@ def parse_alias(overlay: Link) -> Underlay:
         return Underlay("", IPv4Address(0), 0)
 
 
-async def _is_attached(datapath: Datapath, overlay: Link, carrier: Link) -> bool:
+async def _is_whole(datapath: Datapath, overlay: Link, carrier: Link) -> bool:
+    if not overlay.is_up or overlay.mtu_bytes != carrier.mtu_bytes - VXLAN_OVERHEAD_BYTES:
+        return False
     for index, side, name in _places(overlay, carrier):
         if not await datapath.is_served(index, side, name):
             return False

@@ -12,12 +12,17 @@ TABLE = "isthmus-underlay"
 # Priority -300 is "raw": before tracking, at -200.
 _RULES = """
 add table ip {table}
-flush table ip {table}
+delete table ip {table}
+add table ip {table}
 add chain ip {table} output {{ type filter hook output priority -300; }}
 add chain ip {table} prerouting {{ type filter hook prerouting priority -300; }}
 add rule ip {table} output udp dport {port} notrack
 add rule ip {table} prerouting udp dport {port} notrack
 """
+_HOOKS = (
+    "type filter hook output priority raw; policy accept;",
+    "type filter hook prerouting priority raw; policy accept;",
+)
 _WHAT = f"nft table {TABLE}"
 
 
@@ -38,9 +43,12 @@ def remove_untracked() -> None:
 
 
 def is_untracked(port: int) -> bool:
-    """Whether both rules are there for this port."""
+    """Whether both chains are there, with the rule for this port and no other."""
     try:
         with applied(f"list table ip {TABLE}", _WHAT) as listed:
-            return listed.count(f"udp dport {port} notrack") == 2
+            lines = [line.strip() for line in listed.splitlines()]
     except KernelRefusedError:  # there is no such table
         return False
+    told = [line for line in lines if line and line != "}" and not line.startswith(("table ", "chain "))]
+    rule = f"udp dport {port} notrack"
+    return sorted(told) == sorted([*_HOOKS, rule, rule])
