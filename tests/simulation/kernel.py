@@ -1,5 +1,6 @@
 """A simulated kernel: the objects that it holds for us, which outlive every agent, and steps that may fail."""
 
+import asyncio
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
@@ -31,11 +32,6 @@ class SimKernel:
         leg = Leg(EndpointId(endpoint), DatapathId(0), Mac(""), (), 0)
         self._objects[place_of(leg)] = leg
 
-    def lose(self, count: int) -> None:
-        """Have some of it deleted by hand."""
-        for place in list(self._objects)[:count]:
-            del self._objects[place]
-
     def end_sandbox(self, endpoint: EndpointId) -> None:
         """Lose a leg with its sandbox."""
         self._objects = {
@@ -59,6 +55,18 @@ class SimKernel:
             self._objects[place_of(step.target)] = step.target
         else:
             self._objects.pop(place_of(step.target), None)
+
+    async def stirred(self) -> None:
+        """As Kernel.stirred: nobody else changes this kernel."""
+        await asyncio.Event().wait()
+
+    async def is_as_left(self) -> bool:
+        """As Kernel.is_as_left."""
+        return True
+
+    async def mend_rows(self) -> dict[str, int]:
+        """As Kernel.mend_rows: nothing is amiss."""
+        return {}
 
     async def switch(self) -> int:
         """As Kernel.switch: there is one build only."""

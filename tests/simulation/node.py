@@ -11,6 +11,7 @@ import structlog
 from isthmus.core.datapath import Owner, Underlay
 from isthmus.core.desired import Seat
 from isthmus.core.model import Node, NodeLease, NodeName
+from isthmus.core.world import Evolution
 from isthmus.edge.engine import Engine
 from isthmus.edge.kernel import Kernel
 from isthmus.edge.store import Put, Store
@@ -35,7 +36,6 @@ from tests.simulation.kernel import VTEPS, SimKernel, Watch
 
 LEASE_S = 10.0
 _BEAT_S = 3.0
-_MEMORY_S = 0.5
 
 silent = structlog.wrap_logger(None, processors=[], wrapper_class=structlog.make_filtering_bound_logger(50))
 
@@ -123,12 +123,7 @@ class Agent:
         self.census = Census(node.name, outside, self.salvage, signals.stirred, silent)
         self.driver = Driver(node.name, self.mirror, self.ledger, self.kernel_turns, engine, ids)
         self.book.learn(self.mirror.remembered)
-        self._news = asyncio.Event()
-        for notice in (
-            self.book.learn,
-            lambda _evolution: self._news.set(),
-            *(each.notice for each in self._listeners()),
-        ):
+        for notice in (self.book.learn, self._remember, *(each.notice for each in self._listeners())):
             self.mirror.listen(notice)
         self._tasks = [asyncio.ensure_future(part) for part in self._parts()]
 
@@ -142,7 +137,6 @@ class Agent:
             self.engine_turns.run(),
             self.census.run(),
             self.report.run(),
-            self._remember(),
             self._live(),
         )
 
@@ -164,12 +158,9 @@ class Agent:
             self._node.name, self._node.vtep, "1", self.engine_turns.state, "", revision, {}, self.salvage.epoch
         )
 
-    async def _remember(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            self._node.remember(self.mirror.remember())
-            await asyncio.sleep(_MEMORY_S)
+    def _remember(self, _evolution: Evolution) -> None:
+        """At once; really it is a second later, and what a crash and a loss of etcd meet in that second is lost."""
+        self._node.remember(self.mirror.remember())
 
     async def _live(self) -> None:
         lease = NodeLease(self._node.name, str(self._node.vtep))

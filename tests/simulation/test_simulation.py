@@ -1,0 +1,98 @@
+"""Ten thousand schedules without a law broken; and the laws find what is wrong."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from isthmus.core import reconcile, salvage
+from isthmus.core.datapath import KernelObject
+from isthmus.core.model import Endpoint, Node
+from isthmus.core.reconcile import Step, Verb
+from isthmus.edge.store import Unchanged
+from isthmus.netplugin import census, kernel_turns, ledger, mirror
+from isthmus.wire import keys
+from tests.simulation.schedule import played
+
+pytestmark = pytest.mark.simulation
+
+SCHEDULES = 10_000
+ENOUGH = 400
+
+
+@pytest.mark.timeout(1500)
+def test_in_ten_thousand_schedules_no_law_is_broken() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--count", str(SCHEDULES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout == f"{SCHEDULES} schedules, 0 broke a law\n"
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--seed", "7"]
+    shown = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert shown[0] == shown[1]
+    assert shown[0].count("\n") > 5
+
+
+Plant = Callable[[pytest.MonkeyPatch], object]
+
+
+def without_the_guard_of_an_address(patch: pytest.MonkeyPatch) -> None:
+    nothing = Unchanged(keys.ROOT + "nothing-is-there", 0)
+    patch.setattr(
+        ledger, "Unchanged", lambda key, revision: nothing if keys.ADDRESSES in key else Unchanged(key, revision)
+    )
+
+
+def without_grace(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(census, "_GRACE_S", 0.0)
+
+
+def without_anything_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(salvage, "keep", lambda *_: {})
+
+
+def without_removals(patch: pytest.MonkeyPatch) -> None:
+    steps = reconcile.steps
+
+    def added(desired: frozenset[KernelObject], actual: frozenset[KernelObject]) -> tuple[Step, ...]:
+        return tuple(step for step in steps(desired, actual) if step.verb is Verb.ADD)
+
+    patch.setattr(kernel_turns, "steps", added)
+
+
+def with_a_mirror_that_forgets_no_endpoint(patch: pytest.MonkeyPatch) -> None:
+    differences = mirror.Mirror._differences
+
+    def kept(self: mirror.Mirror, before: object) -> object:
+        changes = differences(self, before)  # type: ignore[arg-type]
+        return (each for each in changes if not (each.is_removal and isinstance(each.record, Endpoint)))
+
+    patch.setattr(mirror.Mirror, "_differences", kept)
+
+
+def with_a_mirror_that_takes_no_node_for_true(patch: pytest.MonkeyPatch) -> None:
+    differences = mirror.Mirror._differences
+
+    def kept(self: mirror.Mirror, before: object) -> object:
+        return (each for each in differences(self, before) if not isinstance(each.record, Node))  # type: ignore[arg-type]
+
+    patch.setattr(mirror.Mirror, "_differences", kept)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        without_the_guard_of_an_address,
+        without_grace,
+        without_anything_kept,
+        without_removals,
+        with_a_mirror_that_forgets_no_endpoint,
+        with_a_mirror_that_takes_no_node_for_true,
+    ],
+)
+def test_a_planted_defect_breaks_a_law(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    assert any(played(seed)[0] for seed in range(ENOUGH))
