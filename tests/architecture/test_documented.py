@@ -43,6 +43,20 @@ def test_every_call_of_docker_is_documented() -> None:
     assert [name for name in (*CONSTANTS, *CALLS) if f"`{name}`" not in table] == []
 
 
+def test_every_failure_is_backed_by_a_test_that_is_there() -> None:
+    lines = page("operate/failures.md").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| failure ")]
+    named = {row: re.search(r"\| `(tests/[\w/.]+)::(test_\w+)` \|$", row) for row in rows}
+    assert len(named) > 30
+    assert [row for row, name in named.items() if name is None] == []
+    missing = [
+        f"{name[1]}::{name[2]}"
+        for name in named.values()
+        if name and f"def {name[2]}(" not in (DOCS.parent / name[1]).read_text()
+    ]
+    assert missing == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{source.relative_to(DOCS.parent)}: {target}"
