@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from isthmus.wire import keys
 from tests.netplugin.conftest import NETWORK, log
 
 RECORDS: tuple[Record, ...] = (NETWORK, Tenant(TenantName("blue")), Node(NodeName("n"), IPv4Address(1), "1"))
-KNOWN = Remembered(EpochId("e"), 7, {keys.key_of(each): each for each in RECORDS})
+KEPT = {keys.key_of(NETWORK): NETWORK, "/isthmus/v1/endpoint/blue/net/gone": None}
+KNOWN = Remembered(EpochId("e"), 7, {keys.key_of(each): each for each in RECORDS}, KEPT, frozenset([EpochId("d")]))
 
 
 def content(path: Path) -> bytes | None:
@@ -37,7 +39,7 @@ async def kept(memory: Memory, known: Remembered, path: Path) -> None:
 async def test_what_was_known_is_known_again_but_not_who_was_alive(tmp_path: Path) -> None:
     path = tmp_path / "below" / "cluster.json"
     lease = NodeLease(NodeName("n"), "host")
-    await kept(Memory(path, log()), Remembered(KNOWN.epoch, KNOWN.revision, {**KNOWN.records, "x": lease}), path)
+    await kept(Memory(path, log()), replace(KNOWN, records={**KNOWN.records, "x": lease}), path)
     assert Memory(path, log()).load() == KNOWN
     later = Remembered(None, 8, {})
     await kept(Memory(path, log()), later, path)

@@ -285,3 +285,50 @@ async def test_a_renamed_container_keeps_its_name_over_an_older_state(hosts: "Ho
     await until(lambda: one.salvage.text != "" and one.salvage.is_done)
     assert {(each.container, each.sandbox) for each in one.lives} == {("renamed", living.sandbox)}
     assert await records(one.store) == whole(*one.lives)
+
+
+async def backup_of(store: Store, *prefixes: str) -> list[Put]:
+    """What puts the state of now there again."""
+    snapshot = await store.read(prefixes=prefixes or [keys.ROOT])
+    return [Put(item.key, item.value) for item in snapshot.items if not item.key.endswith("/lease")]
+
+
+async def test_the_same_older_state_restored_twice_is_known_for_old_each_time(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    await until(lambda: one.salvage.is_done)
+    await until(lambda: keys.NODES + "one" in one.mirror.records)
+    older = await backup_of(one.store)
+    living = await one.begin("a")
+    epochs = {one.salvage.epoch}
+    for _ in range(2):
+        await one.store.commit([], [DeleteRange(keys.ROOT)])
+        await one.store.commit([], list(older))
+        await until(lambda: one.salvage.is_done and one.salvage.epoch not in epochs)
+        epochs.add(one.salvage.epoch)
+        assert one.lives == {living}
+        assert await records(one.store) == whole(living)
+
+
+async def test_an_agent_that_is_done_knows_after_a_restart_who_is_not(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    older = await backup_of(one.store)
+    living = await two.begin("a")
+    await until(lambda: one.lives == {living} and one.salvage.is_done and two.salvage.is_done)
+    await until(lambda: one.mirror.world.population(KEY).claims[living.address].endpoint is not None)
+    away = two.mirror.remember()
+    await two.stop()
+    before = one.salvage.epoch
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await one.store.commit([], [each for each in older if each.key != keys.EPOCH])
+    await until(lambda: one.salvage.is_done and one.salvage.epoch != before)
+    await one.stop()
+    again = await hosts.start("one", one.mirror.remember())
+    assert again.lives == {living}
+    other = await again.begin("b")
+    assert other.address != living.address
+    back = await hosts.start("two", away, two.occupants)
+    await until(lambda: back.salvage.is_done and again.salvage.is_done and not again.mirror.kept)
+    assert await records(again.store) == whole(living, other)
+    assert again.lives == back.lives == {living, other}

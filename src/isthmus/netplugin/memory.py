@@ -8,6 +8,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from isthmus.core import salvage
 from isthmus.core.errors import UnreadableRecordError
 from isthmus.core.model import EpochId, NodeLease, Record
 from isthmus.core.world import Evolution
@@ -19,11 +20,16 @@ _SHARE = 20  # writing takes one part in so many of the time
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The records by their keys in etcd, as of a revision of an epoch."""
+    """The records by their keys in etcd, as of a revision of an epoch; and what counts instead of them.
+
+    `past`: the epochs before that one; it is None where they have no successor yet.
+    """
 
     epoch: EpochId | None = None
     revision: int = 0
     records: Mapping[str, Record] = field(default_factory=dict)
+    kept: salvage.Kept = field(default_factory=dict)
+    past: frozenset[EpochId] = frozenset()
 
 
 NOTHING = Remembered()
@@ -41,10 +47,7 @@ class Memory:
     def load(self) -> Remembered:
         """What an earlier agent knew; nothing where there was none, or where its file cannot be read."""
         try:
-            told = json.loads(self._path.read_bytes())
-            read = {key: keys.parse(key, text.encode()) for key, text in told["records"].items()}
-            records = {key: record for key, record in read.items() if record is not None}
-            return Remembered(told["epoch"] and EpochId(told["epoch"]), int(told["revision"]), records)
+            return _parse(self._path.read_bytes())
         except FileNotFoundError:
             return NOTHING
         except (OSError, ValueError, LookupError, AttributeError, TypeError, UnreadableRecordError) as error:
@@ -65,12 +68,10 @@ class Memory:
             await asyncio.sleep(_PAUSE_S + _SHARE * (asyncio.get_running_loop().time() - began_s))
 
     def _save(self, known: Remembered) -> None:
-        lasting = {key: record for key, record in known.records.items() if not isinstance(record, NodeLease)}
-        texts = {key: keys.render(record).decode() for key, record in lasting.items()}
         draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps({"epoch": known.epoch, "revision": known.revision, "records": texts}))
+            draft.write_text(_render(known))
             draft.replace(self._path)
         except OSError as error:
             if not self._is_failing:
@@ -78,3 +79,28 @@ class Memory:
             self._is_failing = True
         else:
             self._is_failing = False
+
+
+def _render(known: Remembered) -> str:
+    """All but who was alive: `{"epoch": id, "past": [id], "revision": number, "records": {key: text}, "kept": ...}`."""
+    lasting = {key: record for key, record in known.records.items() if not isinstance(record, NodeLease)}
+    told = {
+        "epoch": known.epoch,
+        "past": sorted(known.past),
+        "revision": known.revision,
+        "records": {key: keys.render(record).decode() for key, record in lasting.items()},
+        "kept": {key: record and keys.render(record).decode() for key, record in known.kept.items()},
+    }
+    return json.dumps(told)
+
+
+def _parse(text: bytes) -> Remembered:
+    told = json.loads(text)
+    records = {key: keys.parse(key, each.encode()) for key, each in told["records"].items()}
+    return Remembered(
+        told["epoch"] and EpochId(told["epoch"]),
+        int(told["revision"]),
+        {key: record for key, record in records.items() if record is not None},
+        {key: each and keys.parse(key, each.encode()) for key, each in told["kept"].items()},
+        frozenset(map(EpochId, told["past"])),
+    )

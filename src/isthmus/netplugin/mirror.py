@@ -28,8 +28,8 @@ class Mirror:
         self._store = store
         self._log = log
         self._records = dict(remembered.records)  # as etcd told them
-        self._kept: dict[str, Record | None] = {}
-        self._known_epoch = remembered.epoch  # that of what was known when etcd's history was lost, or begun
+        self._kept = dict(remembered.kept)
+        self._past = remembered.past  # the epochs before this one: an etcd that tells one of them is an older state
         self._revision = remembered.revision
         self._is_lost = False
         self._world: World | None = None
@@ -37,8 +37,9 @@ class Mirror:
         self._listeners: list[Listener] = []
         self.unreadable: Mapping[str, str] = {}
         self.lost: frozenset[str] = frozenset()  # the keys of what was intended and is in etcd no more since
-        self.epoch: EpochId | None = None  # None until somebody has given this history an id of its own
-        self.remembered = evolve(World(), map(Change, remembered.records.values()), remembered.revision)
+        self.epoch = remembered.epoch  # None until somebody has given this history an id of its own
+        counting = [Change(each) for each in {**remembered.records, **remembered.kept}.values() if each is not None]
+        self.remembered = evolve(World(), counting, remembered.revision)
 
     @property
     def world(self) -> World:
@@ -61,10 +62,9 @@ class Mirror:
         """What counts instead of them, since etcd came back without it."""
         return self._kept
 
-    @property
-    def known_epoch(self) -> EpochId | None:
-        """The epoch from which `kept` is; as long as etcd has it, too, a new one is to be announced."""
-        return self._known_epoch
+    def is_past(self, epoch: EpochId) -> bool:
+        """Whether it is that of a history before this one; as long as etcd tells it, a new one is to be announced."""
+        return epoch in self._past
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every later evolution; it must not block."""
@@ -99,17 +99,9 @@ class Mirror:
             del self._kept[key]
         await self._publish(list(self._differences(before)), self.world.revision)
 
-    def settle(self) -> EpochId | None:
-        """Say that etcd has been told of all that lives here; in which epoch, None where it has no id yet."""
-        if self.epoch is not None:
-            self._known_epoch = self.epoch
-        return self.epoch
-
     def remember(self) -> Remembered:
         """What a later agent on this host should know."""
-        kept = {key: record for key, record in self._kept.items() if record is not None}
-        told = {key: record for key, record in self._records.items() if key not in self._kept}
-        return Remembered(self._known_epoch, self._revision, {**told, **kept})
+        return Remembered(self.epoch, self._revision, dict(self._records), dict(self._kept), self._past)
 
     async def _publish(self, changes: Sequence[Change], revision: int) -> None:
         evolution = evolve(self._world or self.remembered.world, changes, revision)
@@ -139,18 +131,16 @@ class Mirror:
         known = {key: record for key in values if (record := self._effective([key])[key]) is not None}
         told_before = dict(self._records)
         self._learn(values)
-        epoch = self._told_epoch()
-        if self._is_lost or epoch != self._known_epoch or revision < self._revision:
-            self._lose(known, epoch)
+        if self._is_lost or revision < self._revision or self.epoch not in (None, self._told_epoch()):
+            self._lose(known)
         else:
-            self._kept = {
-                key: each for key, each in self._kept.items() if told_before.get(key) == self._records.get(key)
-            }
-            self.epoch = epoch
+            self._supersede([key for key in values if told_before.get(key) != self._records.get(key)])
 
-    def _lose(self, known: Mapping[str, Record], epoch: EpochId | None) -> None:
+    def _lose(self, known: Mapping[str, Record]) -> None:
         self._is_lost = False
-        self.epoch = epoch if epoch != self._known_epoch else None
+        if self.epoch is not None:
+            self._past |= {self.epoch}
+        self.epoch = self._told_epoch()
         self._kept = salvage.keep(known, self._records, salvage.settled_nodes(self._records.values(), self.epoch))
         self.lost |= salvage.lost_intent(known, self._records)
         if self._kept or self.lost:
@@ -165,14 +155,15 @@ class Mirror:
 
     def _told_epoch(self) -> EpochId | None:
         told = self._records.get(keys.EPOCH)
-        return told.id if isinstance(told, Epoch) else None
+        return told.id if isinstance(told, Epoch) and not self.is_past(told.id) else None
 
-    def _supersede(self, values: Mapping[str, bytes | None]) -> None:
+    def _supersede(self, written: Iterable[str]) -> None:
         """What is written to etcd counts more than what was kept, if it is newer."""
-        self.epoch = self.epoch or (self._told_epoch() if keys.EPOCH in values else None)
+        if self.epoch is None:
+            self.epoch = self._told_epoch()
         if self._kept:
             settled = salvage.settled_nodes(self._records.values(), self.epoch)
-            self._kept = salvage.amend(self._kept, {key: self._records.get(key) for key in values}, settled)
+            self._kept = salvage.amend(self._kept, {key: self._records.get(key) for key in written}, settled)
 
     def _effective(self, wanted: Iterable[str]) -> dict[str, Record | None]:
         return {key: self._kept[key] if key in self._kept else self._records.get(key) for key in wanted}

@@ -118,7 +118,7 @@ class Salvage:
         await self._let_others_go()
         self._tally.cut = {each: text for each, text in self._tally.cut.items() if each in occupants}
         if not any(self._own()):
-            self.epoch = self._mirror.settle()
+            self.epoch = self._mirror.epoch
         self._signals.moved.set()
 
     async def _announce(self) -> None:
@@ -127,7 +127,7 @@ class Salvage:
         def decide(snapshot: Snapshot) -> tuple[Sequence[Guard], Sequence[Op]]:
             item = snapshot.by_key().get(keys.EPOCH)
             told = keys.parse(keys.EPOCH, item.value) if item else None
-            if isinstance(told, Epoch) and told.id != self._mirror.known_epoch:
+            if isinstance(told, Epoch) and not self._mirror.is_past(told.id):
                 return [], []
             fresh = Epoch(EpochId(uuid.uuid4().hex))
             return [Unchanged(keys.EPOCH, item.mod_revision if item else 0)], [Put(keys.EPOCH, keys.render(fresh))]
