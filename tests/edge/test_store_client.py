@@ -163,6 +163,27 @@ async def test_eight_writers_never_take_one_number_twice(shared_etcd: Cluster, p
     assert taken == list(range(1, takers * turns + 1))
 
 
+async def test_a_swap_goes_on_while_any_member_falls_silent(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster(3)
+    async with Store(cluster.endpoints) as store:
+        await store.swap(lambda _: ([], [Put("/swap", b"0")]), keys=["/swap"])
+        for number, silent in enumerate(cluster.members, start=1):  # one of them is the leader
+
+            def count(snapshot: Snapshot, number: int = number) -> tuple[list[Guard], list[Op]]:
+                [item] = snapshot.items
+                is_done = item.value == str(number).encode()
+                guard = Unchanged("/swap", item.mod_revision)
+                return ([], []) if is_done else ([guard], [Put("/swap", str(number).encode())])
+
+            silent.freeze()
+            try:
+                revision = await store.swap(count, keys=["/swap"])
+            finally:
+                silent.thaw()
+            [item] = (await store.read(keys=["/swap"])).items
+            assert (item.value, item.mod_revision) == (str(number).encode(), revision)
+
+
 async def test_a_swap_ends_with_its_refusal_or_with_nothing_to_do(store: Store, prefix: str) -> None:
     def refuse(_seen: Snapshot) -> tuple[Sequence[Guard], Sequence[Op]]:
         raise ConflictError("taken")

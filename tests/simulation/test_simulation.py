@@ -8,11 +8,13 @@ import pytest
 
 from isthmus.core import reconcile, salvage
 from isthmus.core.datapath import KernelObject
-from isthmus.core.model import Endpoint, Node
+from isthmus.core.model import Endpoint, EndpointId
 from isthmus.core.reconcile import Step, Verb
+from isthmus.core.world import Evolution
 from isthmus.edge.store import Unchanged
-from isthmus.netplugin import census, kernel_turns, ledger, mirror
+from isthmus.netplugin import census, kernel_turns, ledger, mirror, name_turns
 from isthmus.wire import keys
+from isthmus.wire.docker_api import Occupant
 from tests.simulation.schedule import played
 
 pytestmark = pytest.mark.simulation
@@ -46,8 +48,11 @@ def without_the_guard_of_an_address(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def without_grace(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(census, "_GRACE_S", 0.0)
+def with_a_census_that_sees_nobody(patch: pytest.MonkeyPatch) -> None:
+    async def nobody(_self: census.Census) -> dict[EndpointId, Occupant]:
+        return {}
+
+    patch.setattr(census.Census, "_occupants", nobody)
 
 
 def without_anything_kept(patch: pytest.MonkeyPatch) -> None:
@@ -73,24 +78,29 @@ def with_a_mirror_that_forgets_no_endpoint(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mirror.Mirror, "_differences", kept)
 
 
-def with_a_mirror_that_takes_no_node_for_true(patch: pytest.MonkeyPatch) -> None:
-    differences = mirror.Mirror._differences
+def with_names_that_are_one_step_behind(patch: pytest.MonkeyPatch) -> None:
+    learn = name_turns.NameBook.learn
+    waiting: dict[name_turns.NameBook, list[Evolution]] = {}
 
-    def kept(self: mirror.Mirror, before: object) -> object:
-        return (each for each in differences(self, before) if not isinstance(each.record, Node))  # type: ignore[arg-type]
+    def late(self: name_turns.NameBook, evolution: Evolution) -> None:
+        if evolution.networks:
+            queue = waiting.setdefault(self, [])
+            queue.append(evolution)
+            if len(queue) > 1:
+                learn(self, queue.pop(0))
 
-    patch.setattr(mirror.Mirror, "_differences", kept)
+    patch.setattr(name_turns.NameBook, "learn", late)
 
 
 @pytest.mark.parametrize(
     "plant",
     [
         without_the_guard_of_an_address,
-        without_grace,
+        with_a_census_that_sees_nobody,
         without_anything_kept,
         without_removals,
         with_a_mirror_that_forgets_no_endpoint,
-        with_a_mirror_that_takes_no_node_for_true,
+        with_names_that_are_one_step_behind,
     ],
 )
 def test_a_planted_defect_breaks_a_law(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Address
 
 from isthmus.core import ipam
 from isthmus.core.datapath import Owner
-from isthmus.core.errors import ConflictError, ExhaustedError, NotFoundError
+from isthmus.core.errors import ConflictError, ExhaustedError, NotFoundError, StoreUnavailableError
 from isthmus.core.model import (
     Address,
     AddressClaim,
@@ -95,7 +96,11 @@ class Ledger:
             ExhaustedError: every address is held.
         """
         async with self._turns[owner.network]:  # one search at a time; other hosts are told apart by the transaction
-            address, revision = await self._claim(owner, lambda world: self._search(world, owner, is_v6=is_v6))
+            search = partial(self._search, owner=owner, is_v6=is_v6)
+            try:
+                address, revision = await self._claim(owner, search)
+            except StoreUnavailableError:  # a leader died with it, say; what it has claimed is collected
+                address, revision = await self._claim(owner, search)
             await self._mirror.reached(revision)
             return address
 

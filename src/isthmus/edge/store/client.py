@@ -87,7 +87,8 @@ class Store:
             StoreUnavailableError: etcd did not answer.
         """
         await self.ready()
-        return txn.snapshot_of(await self._tried(txn.read_request(keys, prefixes), self._timeout_s))
+        each_s = self._timeout_s if prefixes else self._timeout_s / 2  # only a large answer may take its time
+        return txn.snapshot_of(await self._tried(txn.read_request(keys, prefixes), self._timeout_s, each_s))
 
     async def commit(self, guards: Sequence[Guard], ops: Sequence[Op]) -> int | None:
         """Do all of `ops` if all of `guards` hold: the revision that did, or None where a guard did not hold.
@@ -97,9 +98,12 @@ class Store:
                 caller reads again before it decides anew; it is never sent twice.
             LeaseLostError: a `Put` named a lease that is gone.
         """
+        return await self._commit(guards, ops, self._timeout_s)
+
+    async def _commit(self, guards: Sequence[Guard], ops: Sequence[Op], timeout_s: float) -> int | None:
         await self.ready()
         request = txn.commit_request(guards, ops)
-        response = await self._links.call(lambda link: link.kv.Txn, request, self._timeout_s)
+        response = await self._links.call(lambda link: link.kv.Txn, request, timeout_s)
         return response.header.revision if response.succeeded else None
 
     async def swap(self, decide: Decide, *, keys: Sequence[str] = (), prefixes: Sequence[str] = ()) -> int:
@@ -107,11 +111,22 @@ class Store:
 
         `decide` refuses by raising; no operations mean that nothing is left to do. The revision is then the one that
         last wrote any of what was read, 0 where nothing was there: never one that only another's keys have brought.
+
+        A commit that was not answered (a leader died with it, say) is decided anew once, by what is there then.
         """
+        is_first = True
         while True:
             snapshot = await self.read(keys=keys, prefixes=prefixes)
             guards, ops = decide(snapshot)
-            revision = await self.commit(guards, ops) if ops else snapshot.mod_revision
+            if not ops:
+                return snapshot.mod_revision
+            try:
+                revision = await self._commit(guards, ops, self._timeout_s / 2 if is_first else self._timeout_s)
+            except StoreUnavailableError:
+                if not is_first:
+                    raise
+                is_first = False
+                continue
             if revision is not None:
                 return revision
 
@@ -153,12 +168,13 @@ class Store:
         if self._links.is_long_down:
             await self._tried(_SIGN_OF_LIFE, min(_DOWN_S, self._timeout_s))
 
-    async def _tried(self, request: pb.TxnRequest, timeout_s: float) -> pb.TxnResponse:
+    async def _tried(self, request: pb.TxnRequest, timeout_s: float, each_s: float | None = None) -> pb.TxnResponse:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + timeout_s
         while True:
             try:
-                return await self._links.call(lambda link: link.kv.Txn, request, end_s - loop.time())
+                left_s = end_s - loop.time()
+                return await self._links.call(lambda link: link.kv.Txn, request, min(left_s, each_s or left_s))
             except StoreUnavailableError:
                 if loop.time() + _AGAIN_S >= end_s:
                     raise
