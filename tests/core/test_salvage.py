@@ -28,7 +28,7 @@ from isthmus.core.model import (
     TenantName,
     mac_of,
 )
-from isthmus.core.salvage import amend, keep, lost_intent, settled_nodes, told_again, unused
+from isthmus.core.salvage import amend, keep, lost_intent, rivals, settled_nodes, told_again, unused
 from isthmus.wire import keys
 
 TENANT = TenantName("blue")
@@ -118,24 +118,42 @@ def test_what_a_node_has_told_again_is_let_go_and_so_are_removed_nodes() -> None
     assert set(told_again({keys.key_of(shadow): None}, by_key(shadow, node(TWO)), frozenset([TWO]), ONE))
 
 
-def test_whoever_is_written_by_a_node_that_has_told_again_has_its_address_alone() -> None:
+def test_who_comes_to_an_address_that_is_kept_is_hidden_whoever_wrote_it() -> None:
     kept = dict[str, Record | None](by_key(*life("a", 1), *life("b", 2)))
-    new = by_key(*life("new", 1, TWO))
-    assert amend(kept, new, frozenset([TWO])) == by_key(*life("b", 2))
+    old = by_key(*life("old", 1, TWO))
+    hidden = {keys.key_of(life("old", 1, TWO)[0]): None}
+    for settled in (NOBODY, frozenset([TWO])):
+        assert amend(kept, old, old.keys(), settled) == {**kept, **hidden}
+        assert keep(by_key(*life("a", 1), *life("b", 2)), old, settled) == {**kept, **hidden}
+        assert list(told_again({**kept, **hidden}, {**old, **by_key(node(ONE), node(TWO))}, settled, ONE)) == []
+    assert list(rivals(kept, life("old", 1, TWO)[0])) == [life("a", 1)[0]]
 
 
-def test_who_comes_from_a_backup_takes_no_address_from_who_lives() -> None:
+def test_what_comes_from_a_backup_is_not_newer_than_what_is_kept() -> None:
     kept = dict[str, Record | None](by_key(*life("a", 1)))
-    old, claim = life("old", 1, TWO)
-    assert amend(kept, by_key(old, claim), NOBODY) == {**kept, keys.key_of(old): None}
     older = by_key(replace(life("a", 1)[0], sandbox=""))
-    assert amend(kept, older, NOBODY) == kept
+    assert amend(kept, older, older.keys(), NOBODY) == kept
+    assert amend(kept, older, older.keys(), frozenset([ONE])) == {}
 
 
-def test_what_is_put_back_or_deleted_is_kept_no_longer() -> None:
-    kept = dict[str, Record | None](by_key(*life("a", 1), *life("b", 2), NETWORK))
-    written = {**by_key(*life("a", 1), replace(NETWORK, tag=Tag(2))), **dict.fromkeys(by_key(*life("b", 2)))}
-    assert amend(kept, written, NOBODY) == {}
+def test_an_endpoint_is_kept_until_etcd_has_all_of_it_again() -> None:
+    kept = dict[str, Record | None](by_key(*life("a", 1)))
+    endpoint, claim = (by_key(each) for each in life("a", 1))
+    for part in (endpoint, claim):
+        assert amend(kept, part, part.keys(), NOBODY) == kept
+        assert amend(kept, {**endpoint, **claim}, part.keys(), NOBODY) == {}
+
+
+def test_a_claim_is_kept_as_long_as_its_endpoint() -> None:
+    kept = dict[str, Record | None](by_key(*life("a", 1)))
+    assert amend(kept, {}, {keys.key_of(life("a", 1)[1])}, frozenset([ONE, TWO])) == kept
+    assert amend(kept, {}, {keys.key_of(life("a", 1)[0])}, NOBODY) == {}
+
+
+def test_a_network_that_is_written_or_deleted_is_kept_no_longer() -> None:
+    kept = dict[str, Record | None](by_key(NETWORK))
+    assert amend(kept, by_key(replace(NETWORK, tag=Tag(2))), kept.keys(), NOBODY) == {}
+    assert amend(kept, {}, kept.keys(), NOBODY) == {}
 
 
 def test_networks_are_kept_while_somebody_lives_in_them() -> None:

@@ -332,3 +332,60 @@ async def test_an_agent_that_is_done_knows_after_a_restart_who_is_not(hosts: "Ho
     await until(lambda: back.salvage.is_done and again.salvage.is_done and not again.mirror.kept)
     assert await records(again.store) == whole(living, other)
     assert again.lives == back.lives == {living, other}
+
+
+async def test_where_half_of_an_endpoint_is_lost_the_rest_is_not_kept_for_ever(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    epochs = {one.salvage.epoch}
+    for part in (keys.ADDRESSES, keys.ENDPOINTS):
+        await one.store.commit([], [DeleteRange(part), Delete(keys.EPOCH)])
+        await until(lambda: one.salvage.is_done and one.salvage.epoch not in epochs)
+        await until(lambda: not one.mirror.kept)
+        assert await records(one.store) == whole(living)
+        epochs.add(one.salvage.epoch)
+
+
+async def test_a_restored_endpoint_of_a_settled_node_takes_no_address_from_who_lives(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    old = await two.begin("a")
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    people = await backup_of(one.store, keys.ADDRESSES, keys.ENDPOINTS)
+    await two.end(old)
+    new = await one.begin("b", old.address)
+    await until(lambda: two.lives == {new})
+    before = one.salvage.epoch
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: two.salvage.is_done and two.salvage.epoch != before and one.mirror.epoch == two.salvage.epoch)
+    await until(lambda: keys.NODES + "two" in one.mirror.records)
+    seen: set[Endpoint] = set()
+    for host in (one, two):
+        host.mirror.listen(lambda evolution: seen.update(evolution.world.population(KEY).endpoints.values()))
+    await one.store.commit([], list(people))
+    await found(one.store)
+    await until(lambda: one.salvage.is_done and two.salvage.is_done)
+    await until(lambda: not one.mirror.kept and not two.mirror.kept)
+    assert await records(one.store) == whole(new)
+    assert seen == {new}
+
+
+async def test_whom_a_settled_node_keeps_at_an_address_is_believed_in_the_end(
+    hosts: "Hosts", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.netplugin.salvage._PATIENCE_S", 0.2)
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    away = await one.begin("a")
+    await until(lambda: two.lives == {away} and two.salvage.is_done)
+    await one.stop()
+    before = two.salvage.epoch
+    await two.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: two.salvage.is_done and two.salvage.epoch != before)
+    await found(two.store)
+    newcomer = await hosts.start("three")
+    other = await newcomer.begin("b", away.address)
+    await until(lambda: newcomer.salvage.is_done and other in two.lives)
+    assert two.lives == {other}

@@ -4,7 +4,7 @@ Nobody knows better than an agent what lives on its host, and no agent can ask e
 what it last knew of who lives where, and lets go of a node's part as soon as that node has told etcd anew.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from isthmus.core.model import (
     Address,
@@ -49,15 +49,10 @@ def keep(known: Records, told: Records, settled: frozenset[NodeName]) -> dict[st
     kept: dict[str, Record | None] = {
         key: record
         for key, record in known.items()
-        if _is_of(record, lost) or (isinstance(record, Network | EndpointGroup | Node) and key not in told)
+        if _endpoint_of(record) in lost or (isinstance(record, Network | EndpointGroup | Node) and key not in told)
     }
-    holders = _holders(record for record in known.values() if isinstance(record, Endpoint))
-    for key, record in told.items():
-        if key in known or not isinstance(record, Endpoint) or record.node in settled:
-            continue
-        if any(holders.get(place, record.id) != record.id for place in _places(record)):
-            kept[key] = None
-    return kept
+    counting = (record for key, record in known.items() if key in kept or key in told)
+    return kept | dict.fromkeys(_newcomers(counting, {key: told[key] for key in told.keys() - known.keys()}))
 
 
 def lost_intent(known: Records, told: Records) -> frozenset[str]:
@@ -68,59 +63,49 @@ def lost_intent(known: Records, told: Records) -> frozenset[str]:
 def _lost_endpoints(known: Records, told: Records, settled: frozenset[NodeName]) -> frozenset[EndpointId]:
     """The endpoints of which etcd has not all that was known: the record itself, or the claim to an address."""
     differing = (record for key, record in known.items() if told.get(key) != record and _node_of(record) not in settled)
-    lost: set[EndpointId | None] = {
-        each.id if isinstance(each, Endpoint) else each.endpoint
-        for each in differing
-        if isinstance(each, Endpoint | AddressClaim)
-    }
+    lost = {_endpoint_of(each) for each in differing}
     return frozenset(each.id for each in known.values() if isinstance(each, Endpoint) and each.id in lost)
 
 
-def _is_of(record: Record, endpoints: frozenset[EndpointId]) -> bool:
-    match record:
-        case Endpoint(id=endpoint) | AddressClaim(endpoint=endpoint):
-            return endpoint in endpoints
-        case _:
-            return False
+def amend(kept: Kept, told: Records, written: Set[str], settled: frozenset[NodeName]) -> dict[str, Record | None]:
+    """What is still kept when etcd tells `told`, of which these keys have just been written, or deleted.
 
-
-def amend(kept: Kept, written: Mapping[str, Record | None], settled: frozenset[NodeName]) -> dict[str, Record | None]:
-    """What is still kept after these were written to etcd, or deleted (None).
-
-    A node that has told etcd of everything since is believed. Of the others an endpoint may also be written by whoever
-    restores a backup, which knows less than what is kept; and they themselves give no address away that is kept.
+    An endpoint is kept, with its claims, until etcd has all of it again; or its node changes it that has told of
+    everything since: others may write what is older, from a backup. Who comes to an address that is kept is hidden.
     """
+    overtaken = {
+        record.id
+        for key, record in kept.items()
+        if isinstance(record, Endpoint) and key in written and _is_overtaken(record, told.get(key), settled)
+    }
+    owed = {_endpoint_of(record) for key, record in kept.items() if told.get(key) != record} - overtaken
     after = {
         key: record
         for key, record in kept.items()
-        if key not in written or not _is_final(written[key], record, settled)
+        if (key not in written if _endpoint_of(record) is None else _endpoint_of(record) in owed)
     }
-    for key, record in written.items():
-        if not isinstance(record, Endpoint) or key in after:
-            continue
-        rivals = list(_rivals(after, record))
-        if rivals and record.node not in settled:
-            after[key] = None
-            continue
-        for rival in rivals:
-            del after[rival]
-    return after
+    newcomers = {key: told[key] for key in written if key in told and key not in after}
+    return after | dict.fromkeys(_newcomers(after.values(), newcomers))
 
 
-def _is_final(written: Record | None, kept: Record | None, settled: frozenset[NodeName]) -> bool:
-    if written is None or written == kept:
-        return True
-    node = _node_of(written)
-    return node is None or node in settled
+def _is_overtaken(kept: Endpoint, told: Record | None, settled: frozenset[NodeName]) -> bool:
+    return told is None or (told != kept and _node_of(told) in settled)
 
 
-def _rivals(kept: Kept, written: Endpoint) -> Iterator[str]:
-    """The keys of kept endpoints that have an address of another one, with their claims."""
-    places = set(_places(written))
-    for key, record in kept.items():
-        if isinstance(record, Endpoint) and record.id != written.id and places & set(_places(record)):
+def rivals(kept: Kept, hidden: Endpoint) -> Iterator[Endpoint]:
+    """The kept endpoints that have an address of this one."""
+    places = set(_places(hidden))
+    for record in kept.values():
+        if isinstance(record, Endpoint) and record.id != hidden.id and places & set(_places(record)):
+            yield record
+
+
+def _newcomers(counting: Iterable[Record | None], others: Records) -> Iterator[str]:
+    """The keys of those among the others that have an address of one that counts."""
+    holders = {place: each.id for each in counting if isinstance(each, Endpoint) for place in _places(each)}
+    for key, record in others.items():
+        if isinstance(record, Endpoint) and any(holders.get(each, record.id) != record.id for each in _places(record)):
             yield key
-            yield from claims_of(kept, record)
 
 
 def claims_of(kept: Kept, endpoint: Endpoint) -> Iterator[str]:
@@ -131,11 +116,17 @@ def claims_of(kept: Kept, endpoint: Endpoint) -> Iterator[str]:
 
 
 def told_again(kept: Kept, told: Records, settled: frozenset[NodeName], own: NodeName) -> Iterator[str]:
-    """The keys of what other nodes' part need not be kept any more: they have told etcd anew, or were removed."""
+    """The keys of what other nodes' part need not be kept any more: they have told etcd anew, or were removed.
+
+    An endpoint stays hidden as long as another with its address is kept.
+    """
     nodes = {each.name for each in (*told.values(), *kept.values()) if isinstance(each, Node)}
     inhabited = {node for record in kept.values() if (node := _node_of(record)) is not None}
     for key, record in kept.items():
-        node = _node_of(record or told.get(key))
+        known = record or told.get(key)
+        if record is None and isinstance(known, Endpoint) and any(rivals(kept, known)):
+            continue
+        node = _node_of(known)
         is_told = node not in (None, own) and (node in settled or node not in nodes)
         if is_told or (isinstance(record, Node) and record.name not in inhabited):
             yield key
@@ -152,12 +143,16 @@ def unused(kept: Kept, endpoints: Iterable[Endpoint]) -> Iterator[str]:
                 yield key
 
 
+def _endpoint_of(record: Record | None) -> EndpointId | None:
+    match record:
+        case Endpoint(id=endpoint) | AddressClaim(endpoint=endpoint):
+            return endpoint
+        case _:
+            return None
+
+
 def _node_of(record: Record | None) -> NodeName | None:
     return record.node if isinstance(record, Endpoint | AddressClaim) else None
-
-
-def _holders(endpoints: Iterable[Endpoint]) -> dict[tuple[NetworkKey, Address], EndpointId]:
-    return {place: each.id for each in endpoints for place in _places(each)}
 
 
 def _places(endpoint: Endpoint) -> Iterator[tuple[NetworkKey, Address]]:

@@ -163,7 +163,7 @@ class Mirror:
             self.epoch = self._told_epoch()
         if self._kept:
             settled = salvage.settled_nodes(self._records.values(), self.epoch)
-            self._kept = salvage.amend(self._kept, {key: self._records.get(key) for key in written}, settled)
+            self._kept = salvage.amend(self._kept, self._records, frozenset(written), settled)
 
     def _effective(self, wanted: Iterable[str]) -> dict[str, Record | None]:
         return {key: self._kept[key] if key in self._kept else self._records.get(key) for key in wanted}

@@ -5,12 +5,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from structlog.typing import FilteringBoundLogger
 
 from isthmus.core import salvage
 from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
-from isthmus.core.model import AddressClaim, Endpoint, EndpointId, Epoch, EpochId, Network
+from isthmus.core.model import AddressClaim, Endpoint, EndpointId, Epoch, EpochId, Network, NodeName
 from isthmus.core.world import Evolution
 from isthmus.edge.store import Guard, Op, Put, Snapshot, Store, Unchanged
 from isthmus.netplugin.ledger import Ledger
@@ -70,6 +71,7 @@ class Salvage:
         self._log = log
         self._tally = _Tally()
         self._refused_since_s: dict[EndpointId, float] = {}
+        self._hidden_since_s: dict[str, float] = {}
         self._changed_s = asyncio.get_running_loop().time()
         self._waiting: Counter[str] = Counter()
         self.epoch: EpochId | None = None
@@ -180,13 +182,36 @@ class Salvage:
             for address in told.addresses:
                 await self._ledger.release(told.network, address)
             self._tally.removed[told.id] = _described(told)
-        else:
-            await self._mirror.let_go([key])
+        elif isinstance(told, Endpoint):
+            await self._believe(key, told)
+
+    async def _believe(self, key: str, told: Endpoint) -> None:
+        """Hide this endpoint no longer; whoever was known to have its address before is let go."""
+        kept = self._mirror.kept
+        parts = ((keys.key_of(each), *salvage.claims_of(kept, each)) for each in salvage.rivals(kept, told))
+        await self._mirror.let_go([key, *chain.from_iterable(parts)])
 
     async def _let_others_go(self) -> None:
         mirror = self._mirror
         settled = salvage.settled_nodes(mirror.records.values(), mirror.epoch) if mirror.kept else frozenset()
         await mirror.let_go(list(salvage.told_again(mirror.kept, mirror.records, settled, self._node)))
+        await self._believe_others(settled)
+        await self._let_networks_go()
+
+    async def _believe_others(self, settled: frozenset[NodeName]) -> None:
+        """A node that has told of everything ends at once what a backup brought; so what it still has is real."""
+        now_s, mirror = asyncio.get_running_loop().time(), self._mirror
+        told = {key: mirror.records.get(key) for key, record in mirror.kept.items() if record is None}
+        self._hidden_since_s = {key: self._hidden_since_s.get(key, now_s) for key in told}
+        for key, record in told.items():
+            if not isinstance(record, Endpoint) or record.node not in settled:
+                continue
+            is_ours = any(each.node == self._node for each in salvage.rivals(mirror.kept, record))
+            if now_s - self._hidden_since_s[key] > _PATIENCE_S and not is_ours:
+                await self._believe(key, record)
+
+    async def _let_networks_go(self) -> None:
+        mirror = self._mirror
         is_quiet = asyncio.get_running_loop().time() - self._changed_s > _QUIET_S
         if is_quiet and any(isinstance(each, Network) for each in mirror.records.values()):
             populations = mirror.world.populations.values()
