@@ -108,11 +108,9 @@ def _newcomers(counting: Iterable[Record | None], others: Records) -> Iterator[s
             yield key
 
 
-def claims_of(kept: Kept, endpoint: Endpoint) -> Iterator[str]:
-    """The keys of the claims kept for an endpoint."""
-    for key, record in kept.items():
-        if isinstance(record, AddressClaim) and record.endpoint == endpoint.id:
-            yield key
+def of_endpoint(kept: Kept, endpoint: EndpointId) -> Iterator[str]:
+    """The keys of what is kept of an endpoint: itself, and its claims."""
+    return (key for key, record in kept.items() if _endpoint_of(record) == endpoint)
 
 
 def told_again(kept: Kept, told: Records, settled: frozenset[NodeName], own: NodeName) -> Iterator[str]:

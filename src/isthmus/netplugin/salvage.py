@@ -114,7 +114,7 @@ class Salvage:
         for key, record in list(self._own()):
             if record is None or record.id not in occupants:
                 await self._end(key, record, occupants)
-            elif not await self._put_back(key, record):
+            elif not await self._put_back(record):
                 waiting[f"network {record.network}"] += 1
         self._waiting = waiting
         await self._let_others_go()
@@ -143,7 +143,7 @@ class Salvage:
             if isinstance(known, Endpoint) and known.node == self._node:
                 yield key, record if isinstance(record, Endpoint) else None
 
-    async def _put_back(self, key: str, endpoint: Endpoint) -> bool:
+    async def _put_back(self, endpoint: Endpoint) -> bool:
         """Commit it, or cut it off in the end; False where it has to wait for its network."""
         try:
             await self._ledger.put_back(endpoint, self._is_ended)
@@ -152,7 +152,7 @@ class Salvage:
         except (ConflictError, InvalidError) as error:
             since_s = self._refused_since_s.setdefault(endpoint.id, asyncio.get_running_loop().time())
             if asyncio.get_running_loop().time() - since_s > _PATIENCE_S:
-                await self._cut(key, endpoint, str(error))
+                await self._cut(endpoint, str(error))
         else:
             self._refused_since_s.pop(endpoint.id, None)
             if endpoint.id not in self._tally.put_back:
@@ -166,17 +166,17 @@ class Salvage:
         is_alone = claim.node == self._node or claim.node not in self._mirror.world.leases
         return is_alone and key in self._mirror.kept and self._mirror.kept[key] is None
 
-    async def _cut(self, key: str, endpoint: Endpoint, why: str) -> None:
+    async def _cut(self, endpoint: Endpoint, why: str) -> None:
         name = _described(endpoint)
         self._tally.cut[endpoint.id] = f"etcd came back without {name}, and {why}; it is cut off until it is restarted"
         self._log.error("cut off what etcd had lost", endpoint=name, reason=why)
-        await self._mirror.let_go([key, *salvage.claims_of(self._mirror.kept, endpoint)])
+        await self._mirror.let_go(list(salvage.of_endpoint(self._mirror.kept, endpoint.id)))
 
     async def _end(self, key: str, kept: Endpoint | None, occupants: Occupants) -> None:
         """Let go of what the engine does not have any more; and remove what etcd only remembers."""
         told = self._mirror.records.get(key)
         if kept is not None:
-            await self._mirror.let_go([key, *salvage.claims_of(self._mirror.kept, kept)])
+            await self._mirror.let_go(list(salvage.of_endpoint(self._mirror.kept, kept.id)))
         elif isinstance(told, Endpoint) and told.id not in occupants:
             await self._ledger.delete(told)
             for address in told.addresses:
@@ -188,7 +188,7 @@ class Salvage:
     async def _believe(self, key: str, told: Endpoint) -> None:
         """Hide this endpoint no longer; whoever was known to have its address before is let go."""
         kept = self._mirror.kept
-        parts = ((keys.key_of(each), *salvage.claims_of(kept, each)) for each in salvage.rivals(kept, told))
+        parts = (salvage.of_endpoint(kept, each.id) for each in salvage.rivals(kept, told))
         await self._mirror.let_go([key, *chain.from_iterable(parts)])
 
     async def _let_others_go(self) -> None:
