@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.core.datapath import Owner
+from isthmus.core.errors import ConflictError, ExhaustedError
 from isthmus.core.model import (
     AddressClaim,
     ClaimPurpose,
@@ -389,3 +390,36 @@ async def test_whom_a_settled_node_keeps_at_an_address_is_believed_in_the_end(
     other = await newcomer.begin("b", away.address)
     await until(lambda: newcomer.salvage.is_done and other in two.lives)
     assert two.lives == {other}
+
+
+async def test_an_address_of_who_lives_is_not_given_though_etcd_lost_its_claim(hosts: "Hosts") -> None:
+    one, two = await hosts.start("one"), await hosts.start("two")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: two.lives == {living} and two.salvage.is_done and one.salvage.is_done)
+    await one.stop()
+    before = two.salvage.epoch
+    await two.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: two.salvage.is_done and two.salvage.epoch != before)
+    await found(two.store)
+    with pytest.raises(ConflictError, match=f"address {living.address} .*container a on node one"):
+        await two.ledger.claim_wish(LIFE, living.address)
+    others = {await two.begin(letter) for letter in "bcdefghijklm"}
+    assert living.address not in {each.address for each in others}
+    with pytest.raises(ExhaustedError):
+        await two.ledger.claim_next(LIFE)
+
+
+async def test_an_address_that_its_container_gave_up_is_free_at_once(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    one.tasks[1].cancel()  # the engine has yet to be asked
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: living.id in {each.id for each in one.mirror.kept.values() if isinstance(each, Endpoint)})
+    await found(one.store)
+    await one.end(living)
+    assert one.lives == set()
+    again = await one.begin("b", living.address)
+    assert one.lives == {again}

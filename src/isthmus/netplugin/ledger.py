@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address
 
-from isthmus.core import ipam
+from isthmus.core import ipam, salvage
 from isthmus.core.datapath import Owner
 from isthmus.core.errors import ConflictError, ExhaustedError, NotFoundError, StoreUnavailableError
 from isthmus.core.model import (
@@ -117,6 +117,7 @@ class Ledger:
     async def release(self, key: NetworkKey, address: Address) -> None:
         """Give up an address, unless an endpoint or another node holds it by now."""
         place = keys.address_key(key, address)
+        await self._let_go(place)
         await self._swap([place], lambda page: self._release(page, place))
 
     async def create(self, endpoint: Endpoint) -> None:
@@ -194,19 +195,27 @@ class Ledger:
         """A wish that the owner may have, unless somebody holds it."""
         ipam.check_wish(owned(world, owner), address, ())
         place = keys.address_key(owner.network, address)
-        holder = (await self._read(place)).record(place)
+        holder = (await self._read(place)).record(place) or self._mirror.kept.get(place)
         if isinstance(holder, AddressClaim):
             raise ConflictError(f"address {address} of network {owner.network} is in use by {self._describe(holder)}")
         return _Choice(address, world, is_wished=True)
 
     async def _now(self, owner: Owner) -> World:
-        """One network, its addresses and its tenant's groups, as etcd has them now."""
+        """One network, its addresses and its tenant's groups, as etcd has them now; and claims that it has lost."""
         key = owner.network
         prefixes = [keys.addresses_of(key), _groups_of(owner)]
         snapshot = await self._store.read(keys=[keys.network_key(key)], prefixes=prefixes)
         records = (keys.parse(item.key, item.value) for item in snapshot.items)
-        changes = [Change(record) for record in records if record is not None]
+        kept = (each for each in self._mirror.kept.values() if isinstance(each, AddressClaim) and each.network == key)
+        changes = [Change(record) for record in (*records, *kept) if record is not None]
         return evolve(World(), changes, snapshot.revision).world
+
+    async def _let_go(self, place: str) -> None:
+        """The engine has done with the address: nobody lives there any more, whatever etcd has lost."""
+        kept = self._mirror.kept
+        claim = kept.get(place)
+        if isinstance(claim, AddressClaim) and claim.node == self.node and claim.endpoint:
+            await self._mirror.let_go(list(salvage.of_endpoint(kept, claim.endpoint)))
 
     async def _read(self, *wanted: str) -> _Page:
         return _Page(await self._store.read(keys=wanted))
