@@ -24,8 +24,10 @@ from isthmus.core.model import (
     Record,
     mac_of,
 )
+from isthmus.edge.engine import Engine
 from isthmus.edge.etcd_child import EtcdChild, EtcdSettings
 from isthmus.edge.store import Delete, DeleteRange, Put, Store
+from isthmus.netplugin.census import Census, Outside
 from isthmus.netplugin.ledger import Ledger
 from isthmus.netplugin.memory import NOTHING, Remembered
 from isthmus.netplugin.mirror import Mirror
@@ -48,6 +50,7 @@ class Host:
     name: str
     mirror: Mirror
     ledger: Ledger
+    signals: Signals
     salvage: Salvage
     occupants: dict[EndpointId, Occupant]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -58,14 +61,16 @@ class Host:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
-    async def begin(self, letter: str, wish: IPv4Address | None = None) -> Endpoint:
+    async def begin(self, letter: str, wish: IPv4Address | None = None, owner: Owner = LIFE) -> Endpoint:
         """Start a container, as Docker's calls do it."""
         await until(lambda: KEY in self.mirror.world.networks)
         if wish is not None:
-            await self.ledger.claim_wish(LIFE, wish)
-        address = wish or await self.ledger.claim_next(LIFE)
+            await self.ledger.claim_wish(owner, wish)
+        address = wish or await self.ledger.claim_next(owner)
         assert isinstance(address, IPv4Address)
-        endpoint = Endpoint(EndpointId(letter * 64), KEY, NodeName(self.name), mac_of(address), address)
+        endpoint = Endpoint(
+            EndpointId(letter * 64), KEY, NodeName(self.name), mac_of(address), address, group=owner.group
+        )
         await self.ledger.create(endpoint)
         revision = await self.ledger.join(endpoint, letter, "/run/netns/x")
         self.occupants[endpoint.id] = Occupant(letter, ContainerId(letter))
@@ -82,6 +87,7 @@ class Host:
         """Review for ever, as the census does, and report."""
         while True:
             with suppress(Exception):
+                await self.salvage.announce()
                 await self.salvage.review(self.occupants)
                 node = Node(NodeName(self.name), IPv4Address("192.168.2.1"), "1", epoch=self.salvage.epoch)
                 if self.mirror.records.get(keys.key_of(node)) != node:
@@ -113,9 +119,10 @@ class Hosts:
         store = await self._stack.enter_async_context(Store(self._etcd.endpoints))
         mirror = Mirror(store, log(), remembered)
         ledger = Ledger(store, mirror, NodeName(name))
-        salvage = Salvage(store, mirror, ledger, Signals(), log())
+        signals = Signals()
+        salvage = Salvage(store, mirror, ledger, signals, log())
         mirror.listen(salvage.notice)
-        host = Host(store, name, mirror, ledger, salvage, dict(occupants or {}))
+        host = Host(store, name, mirror, ledger, signals, salvage, dict(occupants or {}))
         host.tasks = [asyncio.create_task(mirror.run()), asyncio.create_task(host.review())]
         self._stack.push_async_callback(host.stop)
         await mirror.reached()
@@ -423,3 +430,19 @@ async def test_an_address_that_its_container_gave_up_is_free_at_once(hosts: "Hos
     assert one.lives == set()
     again = await one.begin("b", living.address)
     assert one.lives == {again}
+
+
+async def test_a_new_history_is_named_though_no_engine_is_there(hosts: "Hosts", tmp_path: Path) -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    await until(lambda: one.salvage.is_done)
+    before = one.salvage.epoch
+    one.tasks[1].cancel()
+    async with Engine(tmp_path / "docker.sock") as engine:
+        outside = Outside(engine, one.mirror, one.ledger)
+        census = Census(one.ledger.node, outside, one.salvage, one.signals.stirred, log())
+        one.tasks.append(asyncio.create_task(census.run()))
+        await one.store.commit([], [DeleteRange(keys.ROOT)])
+        await until(lambda: one.mirror.epoch not in (None, before))
+        assert one.salvage.epoch == before
+        await one.stop()

@@ -74,6 +74,7 @@ class Census:
         self._stirred.clear()
 
     async def _count(self) -> None:
+        await self._salvage.announce()  # though there be no engine: until then a second loss could not be told
         occupants = await self._occupants()
         await self._salvage.review(occupants)
         now_s = asyncio.get_running_loop().time()

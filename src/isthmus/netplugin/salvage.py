@@ -102,14 +102,31 @@ class Salvage:
         if self._mirror.kept or not self.is_done:
             self._signals.stirred.set()
 
+    async def announce(self) -> None:
+        """Give this history of etcd an id, unless somebody has.
+
+        Raises:
+            StoreUnavailableError: etcd does not answer.
+        """
+        if self._mirror.epoch is not None:
+            return
+
+        def decide(snapshot: Snapshot) -> tuple[Sequence[Guard], Sequence[Op]]:
+            item = snapshot.by_key().get(keys.EPOCH)
+            told = keys.parse(keys.EPOCH, item.value) if item else None
+            if isinstance(told, Epoch) and not self._mirror.is_past(told.id):
+                return [], []
+            fresh = Epoch(EpochId(uuid.uuid4().hex))
+            return [Unchanged(keys.EPOCH, item.mod_revision if item else 0)], [Put(keys.EPOCH, keys.render(fresh))]
+
+        await self._store.swap(decide, keys=[keys.EPOCH])
+
     async def review(self, occupants: Occupants) -> None:
         """Bring etcd and the mirror as far as it can be done now.
 
         Raises:
             StoreUnavailableError: etcd does not answer.
         """
-        if self._mirror.epoch is None:
-            await self._announce()
         waiting: Counter[str] = Counter()
         for key, record in list(self._own()):
             if record is None or record.id not in occupants:
@@ -122,19 +139,6 @@ class Salvage:
         if not any(self._own()):
             self.epoch = self._mirror.epoch
         self._signals.moved.set()
-
-    async def _announce(self) -> None:
-        """Give this history of etcd an id, unless another agent has."""
-
-        def decide(snapshot: Snapshot) -> tuple[Sequence[Guard], Sequence[Op]]:
-            item = snapshot.by_key().get(keys.EPOCH)
-            told = keys.parse(keys.EPOCH, item.value) if item else None
-            if isinstance(told, Epoch) and not self._mirror.is_past(told.id):
-                return [], []
-            fresh = Epoch(EpochId(uuid.uuid4().hex))
-            return [Unchanged(keys.EPOCH, item.mod_revision if item else 0)], [Put(keys.EPOCH, keys.render(fresh))]
-
-        await self._store.swap(decide, keys=[keys.EPOCH])
 
     def _own(self) -> Iterator[tuple[str, Endpoint | None]]:
         """This node's endpoints that count for more than what etcd has; None: one that had gone."""
