@@ -17,7 +17,11 @@ from isthmus.core.model import (
     ClaimPurpose,
     ContainerId,
     Endpoint,
+    EndpointGroup,
     EndpointId,
+    GroupId,
+    GroupKey,
+    GroupName,
     Node,
     NodeLease,
     NodeName,
@@ -54,6 +58,7 @@ class Host:
     salvage: Salvage
     occupants: dict[EndpointId, Occupant]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    reviews: int = 0
 
     async def stop(self) -> None:
         """End the agent; the containers live on."""
@@ -89,6 +94,7 @@ class Host:
             with suppress(Exception):
                 await self.salvage.announce()
                 await self.salvage.review(self.occupants)
+                self.reviews += 1
                 node = Node(NodeName(self.name), IPv4Address("192.168.2.1"), "1", epoch=self.salvage.epoch)
                 if self.mirror.records.get(keys.key_of(node)) != node:
                     await write(self.store, node)
@@ -430,6 +436,41 @@ async def test_an_address_that_its_container_gave_up_is_free_at_once(hosts: "Hos
     assert one.lives == set()
     again = await one.begin("b", living.address)
     assert one.lives == {again}
+
+
+async def test_a_container_that_the_engine_does_not_show_yet_is_not_let_go(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    await found(one.store)
+    living = await one.begin("a")
+    await until(lambda: one.salvage.is_done)
+    before = one.salvage.epoch
+    starting, one.occupants = one.occupants, {}
+    reviews = one.reviews
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: one.mirror.epoch not in (None, before) and one.reviews > reviews + 1)
+    one.occupants = starting
+    await found(one.store)
+    await until(lambda: one.salvage.is_done and one.salvage.epoch != before)
+    assert one.lives == {living}
+    assert await records(one.store) == whole(living)
+
+
+async def test_what_is_missing_is_named_be_it_the_group_alone(hosts: "Hosts") -> None:
+    one = await hosts.start("one")
+    group = EndpointGroup(GroupKey(KEY.tenant, GroupName("db")), GroupId(1), KEY.name)
+    await found(one.store)
+    await write(one.store, group)
+    await until(lambda: group.key in one.mirror.world.groups)
+    living = await one.begin("a", owner=Owner(KEY, group.key.name))
+    await until(lambda: one.salvage.is_done)
+    before = one.salvage.epoch
+    await one.store.commit([], [DeleteRange(keys.ROOT)])
+    await until(lambda: list(one.salvage.problems) == [f"network {KEY}"])
+    await found(one.store)
+    await until(lambda: list(one.salvage.problems) == ["group default:db"])
+    await write(one.store, group)
+    await until(lambda: one.salvage.is_done and one.salvage.epoch != before)
+    assert await records(one.store) == whole(living)
 
 
 async def test_a_new_history_is_named_though_no_engine_is_there(hosts: "Hosts", tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from itertools import chain
 from structlog.typing import FilteringBoundLogger
 
 from isthmus.core import salvage
+from isthmus.core.datapath import Owner
 from isthmus.core.errors import ConflictError, InvalidError, NotFoundError
-from isthmus.core.model import AddressClaim, Endpoint, EndpointId, Epoch, EpochId, Network, NodeName
+from isthmus.core.model import AddressClaim, Endpoint, EndpointId, Epoch, EpochId, GroupKey, Network, NodeName
 from isthmus.core.world import Evolution
 from isthmus.edge.store import Guard, Op, Put, Snapshot, Store, Unchanged
 from isthmus.netplugin.ledger import Ledger
@@ -21,6 +22,7 @@ from isthmus.wire import keys
 from isthmus.wire.docker_api import Occupant
 
 _PATIENCE_S = 10.0  # what holds an address may be a leftover, which its own host collects
+_GRACE_S = 5.0  # an endpoint under construction is unknown to the engine for some milliseconds
 _QUIET_S = 60.0  # a backup is restored piece by piece, or by hand
 
 _LOST = "etcd has lost it, and {count} containers of this host live on in it; restore a backup, or create it again"
@@ -71,6 +73,7 @@ class Salvage:
         self._log = log
         self._tally = _Tally()
         self._refused_since_s: dict[EndpointId, float] = {}
+        self._absent_since_s: dict[EndpointId, float] = {}
         self._hidden_since_s: dict[str, float] = {}
         self._changed_s = asyncio.get_running_loop().time()
         self._waiting: Counter[str] = Counter()
@@ -128,17 +131,27 @@ class Salvage:
             StoreUnavailableError: etcd does not answer.
         """
         waiting: Counter[str] = Counter()
-        for key, record in list(self._own()):
-            if record is None or record.id not in occupants:
-                await self._end(key, record, occupants)
-            elif not await self._put_back(record):
-                waiting[f"network {record.network}"] += 1
+        own = dict(self._own())
+        self._forget_times(own.values(), occupants)
+        for key, record in own.items():
+            if record is None:
+                await self._unhide(key, occupants)
+            elif record.id not in occupants:
+                await self._end(record)
+            elif (home := self._missing_home(record)) or not await self._put_back(record):
+                waiting[home or Owner(record.network, record.group).title] += 1
         self._waiting = waiting
         await self._let_others_go()
         self._tally.cut = {each: text for each, text in self._tally.cut.items() if each in occupants}
         if not any(self._own()):
             self.epoch = self._mirror.epoch
         self._signals.moved.set()
+
+    def _forget_times(self, own: Iterable[Endpoint | None], occupants: Occupants) -> None:
+        kept = {each.id for each in own if each is not None}
+        self._refused_since_s = {each: since_s for each, since_s in self._refused_since_s.items() if each in kept}
+        absent = kept - occupants.keys()
+        self._absent_since_s = {each: since_s for each, since_s in self._absent_since_s.items() if each in absent}
 
     def _own(self) -> Iterator[tuple[str, Endpoint | None]]:
         """This node's endpoints that count for more than what etcd has; None: one that had gone."""
@@ -147,8 +160,20 @@ class Salvage:
             if isinstance(known, Endpoint) and known.node == self._node:
                 yield key, record if isinstance(record, Endpoint) else None
 
+    def _missing_home(self, endpoint: Endpoint) -> str:
+        """What etcd has to have before it can be put back, as in reports; empty where nothing is missing.
+
+        Asked of the mirror, for all nodes wait for a lost network, and would ask etcd for it all the while.
+        """
+        records, owner = self._mirror.records, Owner(endpoint.network, endpoint.group)
+        if keys.network_key(endpoint.network) not in records:
+            return Owner(endpoint.network).title
+        if isinstance(owner.key, GroupKey) and keys.group_key(owner.key) not in records:
+            return owner.title
+        return ""
+
     async def _put_back(self, endpoint: Endpoint) -> bool:
-        """Commit it, or cut it off in the end; False where it has to wait for its network."""
+        """Commit it, or cut it off in the end; False where it has no place in etcd."""
         try:
             await self._ledger.put_back(endpoint, self._is_ended)
         except NotFoundError:
@@ -176,18 +201,24 @@ class Salvage:
         self._log.error("cut off what etcd had lost", endpoint=name, reason=why)
         await self._mirror.let_go(list(salvage.of_endpoint(self._mirror.kept, endpoint.id)))
 
-    async def _end(self, key: str, kept: Endpoint | None, occupants: Occupants) -> None:
-        """Let go of what the engine does not have any more; and remove what etcd only remembers."""
-        told = self._mirror.records.get(key)
-        if kept is not None:
+    async def _end(self, kept: Endpoint) -> None:
+        """Let go of what the engine does not have, and not only because it is about to begin."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._absent_since_s.setdefault(kept.id, now_s) > _GRACE_S:
             await self._mirror.let_go(list(salvage.of_endpoint(self._mirror.kept, kept.id)))
-        elif isinstance(told, Endpoint) and told.id not in occupants:
-            await self._ledger.delete(told)
-            for address in told.addresses:
-                await self._ledger.release(told.network, address)
-            self._tally.removed[told.id] = _described(told)
-        elif isinstance(told, Endpoint):
+
+    async def _unhide(self, key: str, occupants: Occupants) -> None:
+        """Remove what etcd only remembers; if it lives all the same, believe it."""
+        told = self._mirror.records.get(key)
+        if not isinstance(told, Endpoint):
+            return
+        if told.id in occupants:
             await self._believe(key, told)
+            return
+        await self._ledger.delete(told)
+        for address in told.addresses:
+            await self._ledger.release(told.network, address)
+        self._tally.removed[told.id] = _described(told)
 
     async def _believe(self, key: str, told: Endpoint) -> None:
         """Hide this endpoint no longer; whoever was known to have its address before is let go."""
