@@ -23,7 +23,7 @@ SCHEDULES = 10_000
 ENOUGH = 400
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_in_ten_thousand_schedules_no_law_is_broken() -> None:
     command = [sys.executable, "-m", "tests.simulation", "--count", str(SCHEDULES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -92,6 +92,7 @@ def with_names_that_are_one_step_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(name_turns.NameBook, "learn", late)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "plant",
     [
