@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from isthmus.core.datapath import KernelObject, container_link_name, host_link_name
 from isthmus.core.reconcile import steps
 from isthmus.edge.kernel.programs import object_path
-from tests.edge.kernel_hosts import VTEPS, Host, desired, entries, leg, own_bpffs, run
+from tests.edge.kernel_hosts import VTEPS, Host, desired, entries, leg, own_bpffs, run, underlay
 
 pytestmark = pytest.mark.root
 
@@ -131,3 +132,24 @@ def test_a_clsact_that_was_there_before_us_is_used_and_stays(host: Host) -> None
     host.reach(frozenset())
     assert "pref 7 " in run(f"tc -n {host.netns.name} filter show dev eth1 egress")
     assert "pref 18771 " not in run(f"tc -n {host.netns.name} filter show dev eth1 egress")
+
+
+def test_a_tunnel_on_another_carrier_leaves_the_first(host: Host) -> None:
+    host.netns.ip("link set eth1 down")
+    host.netns.ip("link add eth2 type veth peer name wire2")
+    host.netns.ip("link set eth2 up")
+    moved = desired(0) - {underlay(0)} | {replace(underlay(0), device="eth2")}
+    host.reach(moved)
+    assert host.do(host.kernel.read()) == moved
+    for side in ("ingress", "egress"):
+        assert run(f"tc -n {host.netns.name} filter show dev eth1 {side}") == ""
+
+
+def test_a_tunnel_that_is_mended_stays_the_same_device(host: Host) -> None:
+    before = host.netns.ip("-br link show dev isthmus-vxlan")
+    index = host.netns.ip("-o link show dev isthmus-vxlan").split(":")[0]
+    for damage in ("link set isthmus-vxlan down", "link set isthmus-vxlan mtu 1280"):
+        host.netns.ip(damage)
+        host.reach(desired(0))
+        assert host.netns.ip("-br link show dev isthmus-vxlan") == before
+    assert host.netns.ip("-o link show dev isthmus-vxlan").split(":")[0] == index

@@ -29,7 +29,7 @@ _RANK: dict[type, int] = {Underlay: 0, KnownNetwork: 1, KnownVtep: 2, Leg: 3, Di
 def steps(desired: Set[KernelObject], actual: Set[KernelObject]) -> tuple[Step, ...]:
     """Turn `actual` into `desired`: removals from the outside in, then additions from the inside out.
 
-    What is there but differs is only added, over itself: to remove a leg would cut its container off for good.
+    What is there but differs is only added, over itself: to remove a leg or the tunnel would cut off who lives there.
     Empty when the two are equal.
     """
     kept = {place_of(target) for target in desired}
@@ -42,6 +42,8 @@ def steps(desired: Set[KernelObject], actual: Set[KernelObject]) -> tuple[Step, 
 def place_of(target: KernelObject) -> Hashable:
     """Where in a kernel a thing is, of which only one can be there: adding another replaces it."""
     match target:
+        case Underlay():
+            return Underlay
         case Leg():
             return target.endpoint
         case DirectoryEntry():

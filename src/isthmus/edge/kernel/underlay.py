@@ -23,7 +23,7 @@ _PORT_TAKEN = (errno.EADDRINUSE, errno.EEXIST)  # by a socket, by a vxlan device
 
 
 async def read_underlay(datapath: Datapath, links: Sequence[Link]) -> list[Underlay]:
-    """The underlay, if there is one; where a part is missing its port reads as 0, so that it is replaced."""
+    """The underlay, if there is one; where a part is missing its port reads as 0, so that it is added again."""
     overlay = next((each for each in links if each.name == VXLAN_LINK), None)
     if overlay is None:
         return []
@@ -60,18 +60,33 @@ def _places(overlay: Link, carrier: Link) -> list[tuple[int, Side, str]]:
 
 
 async def add_underlay(datapath: Datapath, underlay: Underlay) -> None:
-    """Make the tunnel, or what is missing of it.
+    """Make the tunnel, or what is missing of it; another one is replaced.
 
     Raises:
         KernelRefusedError: also where somebody else has the port; the text says which and what to do.
     """
     carrier = await datapath.links.find_or_fail(underlay.device)
+    await _leave_other_carrier(datapath, underlay.device)
     overlay = await _make_device(datapath, underlay, carrier.mtu_bytes - VXLAN_OVERHEAD_BYTES)
     await datapath.reload(settings_of(underlay, overlay))
     await _attach(datapath, overlay, carrier)
     add_untracked(underlay.port)
     speed = _SPEEDS[underlay.fast_receive]
     await datapath.links.set(VXLAN_LINK, ifalias=f"{underlay.device} {underlay.vtep} {speed}")
+
+
+async def _leave_other_carrier(datapath: Datapath, device: str) -> None:
+    overlay = await datapath.links.find(VXLAN_LINK)
+    left = parse_alias(overlay).device if overlay else ""
+    if left and left != device:
+        await _leave(datapath, left)
+
+
+async def _leave(datapath: Datapath, device: str) -> None:
+    carrier = await datapath.links.find(device)
+    if carrier:
+        await datapath.detach(carrier.index, Side.INGRESS)
+        await datapath.detach(carrier.index, Side.EGRESS)
 
 
 async def _make_device(datapath: Datapath, underlay: Underlay, mtu_bytes: int) -> Link:
@@ -110,10 +125,8 @@ async def _attach(datapath: Datapath, overlay: Link, carrier: Link) -> None:
 async def remove_underlay(datapath: Datapath, underlay: Underlay) -> None:
     """Take the programs off the carrier and delete the vxlan device; legs then drop what is for afar."""
     await datapath.reload(Settings())
-    carrier = await datapath.links.find(underlay.device) if underlay.device else None
-    if carrier:
-        await datapath.detach(carrier.index, Side.INGRESS)
-        await datapath.detach(carrier.index, Side.EGRESS)
+    if underlay.device:
+        await _leave(datapath, underlay.device)
     remove_untracked()
     await datapath.links.remove(VXLAN_LINK)
 
