@@ -1,12 +1,13 @@
 """What a node holds follows from who lives on it, and from nothing else."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from isthmus.core.datapath import (
     DatapathId,
     DirectoryEntry,
     Here,
+    Inside,
     KnownNetwork,
     KnownVtep,
     Leg,
@@ -32,6 +33,7 @@ from isthmus.core.model import (
     Node,
     NodeName,
     Subnet,
+    SubnetV6,
     Tag,
     TenantName,
     mac_of,
@@ -66,6 +68,17 @@ def test_a_network_without_a_container_here_needs_nothing_here() -> None:
 
 def test_a_network_that_is_gone_needs_nothing_though_endpoints_remain() -> None:
     assert desired_network(world(*NODES, endpoint(1, ONE)), SEAT, KEY) == frozenset()
+
+
+def test_a_leg_says_how_its_end_is_set_up_in_the_sandbox() -> None:
+    v6 = IPv6Network("fd00::/64")
+    network = replace(NETWORK, gateway=IPv4Address("10.1.2.254"), subnet_v6=SubnetV6(str(v6), v6), gateway_v6=v6[254])
+    here = replace(endpoint(1, ONE), address_v6=v6[1])
+    legs = [each for each in desired_network(world(*NODES, network, here), SEAT, KEY) if isinstance(each, Leg)]
+    addresses = (IPv4Interface("10.1.2.1/24"), IPv6Interface("fd00::1/64"))
+    gateways = (IPv4Address("10.1.2.254"), v6[254])
+    assert [each.inside for each in legs] == [Inside("/run/netns/x", addresses, gateways)]
+    assert legs == [replace(legs[0], inside=None)]
 
 
 def test_a_container_here_brings_the_network_its_leg_and_the_whole_directory() -> None:

@@ -4,28 +4,23 @@ import asyncio
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from isthmus.core.datapath import host_link_name
-from isthmus.core.desired import Seat
-from isthmus.core.model import Encap, Endpoint, Network, Node, NodeName, Record, Tag, mac_of
-from isthmus.core.world import Change, World, evolve
+from isthmus.core.model import Encap, Endpoint, Network, Node, Record, Tag, mac_of
 from isthmus.edge.kernel.programs import object_path
-from isthmus.netplugin.kernel_turns import KernelTurns
 from isthmus.wire.maps import LAYOUT
-from tests.edge.kernel_hosts import PORT, VTEPS, Host, address, leg, own_bpffs, run, underlay
-from tests.netplugin.conftest import KEY, SUBNET, log
+from tests.edge.kernel_hosts import PORT, VTEPS, Host, address, leg, run
+from tests.netplugin.conftest import KEY, SUBNET
+from tests.netplugin.turning import ONE, TWO, lone_host, tell, turning
 
 pytestmark = pytest.mark.root
 
 LEG = host_link_name(leg(1).endpoint)
-ONE, TWO = NodeName("one"), NodeName("two")
-SEAT = Seat(ONE, underlay(0), 1500)
 WORLD: list[Record] = [
     Node(ONE, VTEPS[0], "1"),
     Node(TWO, VTEPS[1], "1"),
@@ -36,20 +31,8 @@ WORLD: list[Record] = [
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    with ExitStack() as stack:
-        stack.enter_context(own_bpffs(tmp_path / "bpffs"))
-        made = Host(tmp_path / "bpffs")
-        stack.callback(run, f"ip netns del {made.netns.name}")
-        stack.callback(made.close)
-        made.netns.ip("link add eth1 type veth peer name wire")
-        made.netns.ip(f"addr add {VTEPS[0]}/24 dev eth1")
-        made.netns.ip("link set eth1 up")
+    with lone_host(tmp_path) as made:
         yield made
-
-
-def tell(host: Host, command: str) -> str:
-    """Run an operator's tool in the host's namespace."""
-    return run(f"ip netns exec {host.netns.name} {command}")
 
 
 def seen(host: Host) -> object:
@@ -65,24 +48,9 @@ def seen(host: Host) -> object:
         return None
 
 
-@asynccontextmanager
-async def turning(host: Host) -> AsyncIterator[None]:
-    """A host that turns have brought in line and watch over; an audit by time would come too late for any test."""
-    turns = KernelTurns(host.kernel, asyncio.Event(), log(), audit_s=3600)
-    turns.notice(evolve(World(), map(Change, WORLD), 5))
-    running = asyncio.create_task(turns.run(SEAT))
-    try:
-        async with asyncio.timeout(60):
-            await turns.applied(5)
-            yield
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-
-
 async def mended(host: Host, look: Callable[[], object], *damages: str) -> None:
     """Do the damage, and wait until all looks as before."""
-    async with turning(host):
+    async with turning(host, WORLD):
         before = await asyncio.to_thread(look)
         assert before is not None
         for each in damages:
@@ -138,7 +106,7 @@ def test_a_tunnel_takes_what_its_carrier_takes(host: Host) -> None:
 
 
 async def _widened(host: Host) -> None:
-    async with turning(host):
+    async with turning(host, WORLD):
         tell(host, "ip link set eth1 mtu 9000")
         while "mtu 8950" not in await asyncio.to_thread(tell, host, "ip link show isthmus-vxlan"):
             await asyncio.sleep(0.02)
@@ -188,7 +156,7 @@ def test_rows_are_put_back(host: Host, name: str, act: str) -> None:
 
 
 async def _rows_mended(host: Host, table: Table, act: str) -> None:
-    async with turning(host):
+    async with turning(host, WORLD):
         before = await asyncio.to_thread(table.rows)
         await asyncio.to_thread(run, await asyncio.to_thread(table.act, act))
         while await asyncio.to_thread(table.rows) != before:

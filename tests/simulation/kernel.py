@@ -56,6 +56,9 @@ class SimKernel:
         else:
             self._objects.pop(place_of(step.target), None)
 
+    def claim(self, endpoint: EndpointId) -> None:
+        """As Kernel.claim: an end that is lost here went with its sandbox."""
+
     async def stirred(self) -> None:
         """As Kernel.stirred: nobody else changes this kernel."""
         await asyncio.Event().wait()

@@ -4,8 +4,8 @@ Each value is one thing that can be there or not; two values that differ are two
 knows each for ours: links by name prefix and alias, filters by handle and priority, maps by their pin path.
 """
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import NewType
 
 from isthmus.core.model import (
@@ -61,10 +61,23 @@ class KnownNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """How the container's end of a leg is set up in its sandbox.
+
+    That is the engine's work, and becomes ours where an end that the engine had put there was lost.
+    """
+
+    sandbox: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    gateways: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """An endpoint of this host: its veth, the program at the host's end, and its identity in the maps.
 
-    The veth's ends are named after `endpoint`; the container's end is the engine's to move.
+    The veth's ends are named after `endpoint`; the container's end is the engine's to move. `inside` is no part of what
+    is compared: only the sandbox could tell.
     """
 
     endpoint: EndpointId
@@ -72,6 +85,7 @@ class Leg:
     mac: Mac
     addresses: tuple[Address, ...]
     mtu_bytes: int
+    inside: Inside | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

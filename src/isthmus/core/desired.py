@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_interface
 
 from isthmus.core.datapath import (
     DirectoryEntry,
     DockerNetwork,
     Here,
+    Inside,
     KernelObject,
     KnownNetwork,
     KnownVtep,
@@ -53,10 +55,22 @@ def desired_network(world: World, seat: Seat, key: NetworkKey) -> frozenset[Kern
     if network is None or not ours:
         return frozenset()
     number = datapath_id(network)
-    mtu_bytes = mtu_of(network, seat.underlay_mtu_bytes)
-    legs = (Leg(each.id, number, each.mac, each.addresses, mtu_bytes) for each in ours)
+    legs = (_leg(network, each, mtu_of(network, seat.underlay_mtu_bytes)) for each in ours)
     entries = (entry for each in joined for entry in _entries(world, seat, network, each))
     return frozenset([KnownNetwork(number, network.encap, network.tag), *legs, *entries])
+
+
+def _leg(network: Network, endpoint: Endpoint, mtu_bytes: int) -> Leg:
+    subnets = [each.prefix for each in (network.subnet, network.subnet_v6) if each is not None]
+    addresses = [
+        ip_interface(f"{address}/{subnet.prefixlen}")
+        for address in endpoint.addresses
+        for subnet in subnets
+        if subnet.version == address.version
+    ]
+    gateways = tuple(each for each in (network.gateway, network.gateway_v6) if each is not None)
+    inside = Inside(endpoint.sandbox, tuple(addresses), gateways)
+    return Leg(endpoint.id, datapath_id(network), endpoint.mac, endpoint.addresses, mtu_bytes, inside)
 
 
 def mtu_of(network: Network, underlay_mtu_bytes: int) -> int:

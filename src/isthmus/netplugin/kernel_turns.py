@@ -8,13 +8,14 @@ from structlog.typing import FilteringBoundLogger
 from isthmus.core.datapath import KernelObject, Leg
 from isthmus.core.desired import Seat, desired_host, desired_network
 from isthmus.core.errors import EdgeError, KernelRefusedError
-from isthmus.core.model import Endpoint, NetworkKey
+from isthmus.core.model import Endpoint, EndpointId, NetworkKey
 from isthmus.core.reconcile import Step, Verb, steps
 from isthmus.core.world import Evolution, World
 from isthmus.edge.kernel import Kernel
 from isthmus.netplugin.guard import Guard
 
 _RETRY_S = 1.0
+_JOIN_AGAIN_S = 5.0
 AUDIT_S = 30.0  # for what no event tells; reading a kernel with 50,000 entries takes a second
 
 _Part = NetworkKey | None  # a network's objects, or (None) the host's own
@@ -29,6 +30,8 @@ class KernelTurns:
         self._kernel = kernel
         self._guard = Guard(kernel, log)
         self._is_alarmed = False
+        self._orphans: set[EndpointId] = set()  # joined before this agent started, and without a link then
+        self._unplugged: set[KernelObject] = set()
         self._audit_s = audit_s
         self._moved = moved
         self._log = log
@@ -70,6 +73,7 @@ class KernelTurns:
         Raises:
             KernelRefusedError: it has not; the text says why. It is being tried again.
         """
+        self._orphans.discard(endpoint.id)  # the engine is about to move its other end
         held = self._held.get(endpoint.network, frozenset())
         if not any(isinstance(each, Leg) and each.endpoint == endpoint.id for each in held):
             raise KernelRefusedError(0, self._problems.get(endpoint.network, f"no leg for {endpoint.id[:12]}"))
@@ -81,6 +85,7 @@ class KernelTurns:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._turn_on(seat))
             tasks.create_task(self._guard.run(self._alarm))
+            tasks.create_task(self._adopt_orphans())
 
     async def _turn_on(self, seat: Seat) -> None:
         loop = asyncio.get_running_loop()
@@ -89,6 +94,19 @@ class KernelTurns:
             while await self._is_woken(end_s - loop.time()) and not self._is_alarmed:
                 await self._turn(seat)
             await self._audit(seat)
+
+    async def _adopt_orphans(self) -> None:
+        """Plug in what lost its link while no agent ran, unless the engine asks for it by then: Join is tried again."""
+        await asyncio.sleep(_JOIN_AGAIN_S)
+        orphans, self._orphans = self._orphans, set()
+        for endpoint in orphans:
+            self._kernel.claim(endpoint)
+        for part, objects in self._held.items():
+            lost = {each for each in objects if isinstance(each, Leg) and each.endpoint in orphans}
+            if lost:
+                self._unplugged |= lost
+                self._dirty.add(part)
+                self._wake.set()
 
     async def _alarm(self) -> None:
         """Others changed what is ours: an audit at once; while something cannot be mended, once a second."""
@@ -128,7 +146,10 @@ class KernelTurns:
         actual = await self._kernel.read()
         strangers = actual - union
         todo = steps(union, actual)
-        if todo and self._revision:
+        if not self._revision:
+            added = (step.target for step in todo if step.verb is Verb.ADD)
+            self._orphans = {each.endpoint for each in added if isinstance(each, Leg)}
+        elif todo:
             self._log.warning("the kernel differed from what was applied; mending it", steps=len(todo))
         failed = await self._apply(todo)
         if replaced := await self._kernel.switch():
@@ -145,7 +166,8 @@ class KernelTurns:
         wanted = {part: _desired(world, seat, part) for part in parts}
         before = {part: self._held.get(part, frozenset()) for part in parts}
         union: frozenset[KernelObject] = frozenset().union(*wanted.values())
-        failed = await self._apply(steps(union, frozenset().union(*before.values())))
+        unplugged, self._unplugged = self._unplugged, set()  # they are there, and to be added again all the same
+        failed = await self._apply(steps(union, frozenset().union(*before.values()) - unplugged))
         for part in parts:
             self._settle(part, wanted[part], failed, still_there=before[part])
         await self._done(world)

@@ -21,7 +21,7 @@ _NEWLINK, _DELLINK = 16, 17
 _DELQDISC = 37
 _NEWTFILTER, _DELTFILTER = 44, 45
 _NFT_SUBSYSTEM = 10
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_IFALIAS = 3, 4, 20
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_IFALIAS, _IFLA_LINK_NETNSID = 3, 4, 20, 37
 _NFT_OBJECT_TABLE = 1  # the table's name is attribute 1 of tables, chains, rules and sets alike
 _IFF_UP = 1
 _CLSACT = 0xFFFF0000
@@ -45,9 +45,13 @@ class Look:
 
 @dataclass(slots=True)
 class Heard:
-    """What happened since the last time: links as they look now (None: gone), and whose filters others changed."""
+    """What happened since the last time: links as they look now (None: gone), and whose filters others changed.
+
+    `parted`: links by name whose other end was in another namespace at some time.
+    """
 
     links: dict[int, Look | None] = field(default_factory=dict)
+    parted: set[str] = field(default_factory=set)
     filters: set[int] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
     is_incomplete: bool = False
@@ -75,6 +79,11 @@ class Events:
         for each in (self._route, self._nft):
             asyncio.get_running_loop().remove_reader(each)
             each.close()
+
+    def peek(self) -> Heard:
+        """All that happened up to this moment, to be taken later."""
+        self._drain()
+        return self._heard
 
     def take(self) -> Heard:
         """All that happened up to this moment, once."""
@@ -109,7 +118,11 @@ class Events:
         family, _, index, flags, _ = _IFINFO.unpack_from(body)
         if family != socket.AF_UNSPEC:
             return  # a bridge's port tells of itself in its own words
-        self._heard.links[index] = None if kind == _DELLINK else _look(flags, body[_IFINFO.size :])
+        attributes = _attributes(body[_IFINFO.size :])
+        look = _look(flags, attributes)
+        self._heard.links[index] = None if kind == _DELLINK else look
+        if _IFLA_LINK_NETNSID in attributes:
+            self._heard.parted.add(look.name)
         self.stirred.set()
 
     def _hear_filter(self, kind: int, body: memoryview) -> None:
@@ -139,12 +152,10 @@ def _split(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         datagram = datagram[_aligned(length) :]
 
 
-def _look(flags: int, attributes: memoryview) -> Look:
-    found = _attributes(attributes)
-    mtu_bytes = int.from_bytes(found.get(_IFLA_MTU, b""), "little")
-    return Look(
-        _text(found.get(_IFLA_IFNAME, b"")), mtu_bytes, bool(flags & _IFF_UP), _text(found.get(_IFLA_IFALIAS, b""))
-    )
+def _look(flags: int, attributes: dict[int, bytes]) -> Look:
+    mtu_bytes = int.from_bytes(attributes.get(_IFLA_MTU, b""), "little")
+    name, alias = (_text(attributes.get(each, b"")) for each in (_IFLA_IFNAME, _IFLA_IFALIAS))
+    return Look(name, mtu_bytes, bool(flags & _IFF_UP), alias)
 
 
 def _attributes(rest: memoryview) -> dict[int, bytes]:

@@ -23,6 +23,7 @@ from isthmus.edge.kernel.datapath import Datapath, is_host_link
 from isthmus.edge.kernel.events import Events
 from isthmus.edge.kernel.legs import add_leg, endpoint_of, read_legs, remove_leg, sweep
 from isthmus.edge.kernel.links import PRIORITY, Link, Links, default_source
+from isthmus.edge.kernel.plug import plug
 from isthmus.edge.kernel.tables import Drops, Tables
 from isthmus.edge.kernel.underlay import (
     VXLAN_LINK,
@@ -93,6 +94,7 @@ class Kernel:
             underlays = await read_underlay(self._datapath, links)
             self._ifindexes = {endpoint_of(each): each.index for each in links if is_host_link(each)}
             self._watch.keep_legs({self._ifindexes[each.endpoint]: each for each in legs})
+            self._watch.keep_parted(each.name for each in links if is_host_link(each) and each.is_parted)
             self._keep_underlay(underlays[0] if underlays else None, links)
             tables = self._datapath.tables
             entries = await asyncio.to_thread(_directory, tables, links)
@@ -131,6 +133,10 @@ class Kernel:
             mended, pins = self._datapath.tables.mend(), self._datapath.mend_pins()
             return mended | ({"pins": pins} if pins else {})
 
+    def claim(self, endpoint: EndpointId) -> None:
+        """Let the container's end of a leg be ours to move, as if it had been lost: when the leg is added next."""
+        self._watch.keep_parted([host_link_name(endpoint)])
+
     async def switch(self) -> int:
         """Replace the programs that read other tables than ours, which now hold all that they should.
 
@@ -154,6 +160,8 @@ class Kernel:
             case Leg(endpoint):
                 self._ifindexes[endpoint] = await add_leg(self._datapath, target)
                 self._watch.keep_leg(self._ifindexes[endpoint], target)
+                if self._watch.was_parted(host_link_name(endpoint)):
+                    await plug(self._links, target)
             case DirectoryEntry():
                 self._tables.put_place(_key(target), await self._place(target))
             case _:

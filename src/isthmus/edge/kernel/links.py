@@ -132,6 +132,15 @@ class Links:
         with _asked(f"set {attributes} on link {link}"):
             await self._netlink.link("set", index=index, **attributes)
 
+    async def move(self, link: Link, netns: Path, name: str) -> None:
+        """Move a link into another namespace, there to have this name, in one step.
+
+        Raises:
+            KernelRefusedError: also if the name is taken there: EEXIST.
+        """
+        with _asked(f"move link {link.name} into {netns} as {name}"), netns.open() as file:
+            await self._netlink.link("set", index=link.index, net_ns_fd=file.fileno(), ifname=name)
+
     async def remove(self, name: str) -> None:
         """Delete a link; one that is gone is no error."""
         link = await self.find(name)

@@ -1,5 +1,6 @@
 """Tells whether links, filters and the nft table are as we left them, from what the kernel says of them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from isthmus.core.datapath import Leg, Underlay, host_link_name
@@ -22,6 +23,7 @@ class Watch:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._legs: dict[int, Look] = {}
+        self._parted: set[str] = set()
         self._underlay: Underlay | None = None
         self._tunnel: dict[int, Look] = {}
 
@@ -33,8 +35,18 @@ class Watch:
         """A leg is there, whole."""
         self._legs[index] = _look_of_leg(leg)
 
+    def keep_parted(self, names: Iterable[str]) -> None:
+        """These host ends have, or had, their other end in a sandbox."""
+        self._parted.update(names)
+
+    def was_parted(self, name: str) -> bool:
+        """Whether a host end's other end was ever in a sandbox."""
+        return name in self._parted or name in self._events.peek().parted
+
     def forget_leg(self, name: str) -> None:
         """A leg is to go."""
+        self._parted.discard(name)
+        self._events.peek().parted.discard(name)
         self._legs = {index: look for index, look in self._legs.items() if look.name != name}
 
     def keep_underlay(self, underlay: Underlay | None, overlay: Link | None, carrier: Link | None) -> None:
@@ -47,6 +59,7 @@ class Watch:
     def is_as_left(self) -> bool:
         """Whether nothing that happened since the last time changed what is ours; what is new counts if it may be."""
         heard = self._events.take()
+        self._parted |= {name for name in heard.parted if name.startswith(_HOST_LINK_PREFIX)}
         left = self._legs | self._tunnel
         if heard.is_incomplete or heard.filters & left.keys():
             return False
