@@ -198,9 +198,9 @@ class SimStore:
             return None
         if life != self._etcd.life:
             return None
-        for batch in self._etcd.log:
-            if batch.revision > seen:
-                return batch
+        log = self._etcd.log  # of one revision after another, without a gap
+        if log and log[-1].revision > seen:
+            return log[max(0, seen + 1 - log[0].revision)]
         await self._etcd.changed.wait()
         return None
 
