@@ -73,23 +73,37 @@ def amend(kept: Kept, told: Records, written: Set[str], settled: frozenset[NodeN
     An endpoint is kept, with its claims, until etcd has all of it again; or its node changes it that has told of
     everything since: others may write what is older, from a backup. Who comes to an address that is kept is hidden.
     """
-    overtaken = {
-        record.id
-        for key, record in kept.items()
-        if isinstance(record, Endpoint) and key in written and _is_overtaken(record, told.get(key), settled)
-    }
-    owed = {_endpoint_of(record) for key, record in kept.items() if told.get(key) != record} - overtaken
-    after = {
-        key: record
-        for key, record in kept.items()
-        if (key not in written if _endpoint_of(record) is None else _endpoint_of(record) in owed)
-    }
+    gone = {key for key in written if key in kept and _endpoint_of(kept[key]) is None}
+    touched = {endpoint for key in written if (endpoint := _endpoint_of(kept.get(key))) is not None}
+    for keys_of_one in _by_endpoint(kept, touched).values():
+        news = [key for key in keys_of_one if key in written]
+        if _is_told(kept, told, keys_of_one) or _is_overtaken(kept, told, news, settled):
+            gone.update(keys_of_one)
+    after = {key: record for key, record in kept.items() if key not in gone}
     newcomers = {key: told[key] for key in written if key in told and key not in after}
     return after | dict.fromkeys(_newcomers(after.values(), newcomers))
 
 
-def _is_overtaken(kept: Endpoint, told: Record | None, settled: frozenset[NodeName]) -> bool:
-    return told is None or (told != kept and _node_of(told) in settled)
+def _by_endpoint(kept: Kept, wanted: Set[EndpointId]) -> dict[EndpointId, list[str]]:
+    found: dict[EndpointId, list[str]] = {each: [] for each in wanted}
+    if wanted:
+        for key, record in kept.items():
+            endpoint = _endpoint_of(record)
+            if endpoint in found:
+                found[endpoint].append(key)
+    return found
+
+
+def _is_told(kept: Kept, told: Records, wanted: Iterable[str]) -> bool:
+    return all(told.get(key) == kept[key] for key in wanted)
+
+
+def _is_overtaken(kept: Kept, told: Records, written: Iterable[str], settled: frozenset[NodeName]) -> bool:
+    for key in written:
+        after = told.get(key)
+        if isinstance(kept[key], Endpoint) and (after is None or (after != kept[key] and _node_of(after) in settled)):
+            return True
+    return False
 
 
 def rivals(kept: Kept, hidden: Endpoint) -> Iterator[Endpoint]:
@@ -102,9 +116,14 @@ def rivals(kept: Kept, hidden: Endpoint) -> Iterator[Endpoint]:
 
 def _newcomers(counting: Iterable[Record | None], others: Records) -> Iterator[str]:
     """The keys of those among the others that have an address of one that counts."""
-    holders = {place: each.id for each in counting if isinstance(each, Endpoint) for place in _places(each)}
-    for key, record in others.items():
-        if isinstance(record, Endpoint) and any(holders.get(each, record.id) != record.id for each in _places(record)):
+    newcomers = {key: each for key, each in others.items() if isinstance(each, Endpoint)}
+    wanted = {place for each in newcomers.values() for place in _places(each)}
+    if not wanted:
+        return
+    living = (each for each in counting if isinstance(each, Endpoint))
+    holders = {place: each.id for each in living for place in _places(each) if place in wanted}
+    for key, newcomer in newcomers.items():
+        if any(holders.get(place, newcomer.id) != newcomer.id for place in _places(newcomer)):
             yield key
 
 
@@ -119,12 +138,13 @@ def told_again(kept: Kept, told: Records, settled: frozenset[NodeName], own: Nod
     An endpoint stays hidden as long as another with its address is kept.
     """
     nodes = {each.name for each in (*told.values(), *kept.values()) if isinstance(each, Node)}
+    hidden = {key: told[key] for key, record in kept.items() if record is None and key in told}
+    rivalled = frozenset(_newcomers(kept.values(), hidden))
     inhabited = {node for record in kept.values() if (node := _node_of(record)) is not None}
     for key, record in kept.items():
-        known = record or told.get(key)
-        if record is None and isinstance(known, Endpoint) and any(rivals(kept, known)):
+        if key in rivalled:
             continue
-        node = _node_of(known)
+        node = _node_of(record or told.get(key))
         is_told = node not in (None, own) and (node in settled or node not in nodes)
         if is_told or (isinstance(record, Node) and record.name not in inhabited):
             yield key
@@ -142,11 +162,9 @@ def unused(kept: Kept, endpoints: Iterable[Endpoint]) -> Iterator[str]:
 
 
 def _endpoint_of(record: Record | None) -> EndpointId | None:
-    match record:
-        case Endpoint(id=endpoint) | AddressClaim(endpoint=endpoint):
-            return endpoint
-        case _:
-            return None
+    if isinstance(record, Endpoint):
+        return record.id
+    return record.endpoint if isinstance(record, AddressClaim) else None
 
 
 def _node_of(record: Record | None) -> NodeName | None:

@@ -120,9 +120,12 @@ class Mirror:
                 self._list({**dict.fromkeys(before), **values}, news.revision)
             case Events():
                 values = {event.key: event.value for event in news.events}
-                before = self._effective([*values, *self._kept])
+                before = self._effective(values)
                 self._learn(values)
+                kept = self._kept
                 self._supersede(values)
+                moved = kept.keys() ^ self._kept.keys()
+                before = {key: kept.get(key, self._records.get(key)) for key in moved} | before
         self._revision = news.revision
         yield from self._differences(before)
 
@@ -162,8 +165,11 @@ class Mirror:
         if self.epoch is None:
             self.epoch = self._told_epoch()
         if self._kept:
-            settled = salvage.settled_nodes(self._records.values(), self.epoch)
-            self._kept = salvage.amend(self._kept, self._records, frozenset(written), settled)
+            writes = frozenset(written)
+            nodes = (keys.node_key(name) for name in (self._world or self.remembered.world).nodes)
+            told = (self._records[key] for key in (*nodes, *writes) if key in self._records)
+            settled = salvage.settled_nodes(told, self.epoch)
+            self._kept = salvage.amend(self._kept, self._records, writes, settled)
 
     def _effective(self, wanted: Iterable[str]) -> dict[str, Record | None]:
         return {key: self._kept[key] if key in self._kept else self._records.get(key) for key in wanted}

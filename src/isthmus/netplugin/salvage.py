@@ -239,10 +239,10 @@ class Salvage:
         told = {key: mirror.records.get(key) for key, record in mirror.kept.items() if record is None}
         self._hidden_since_s = {key: self._hidden_since_s.get(key, now_s) for key in told}
         for key, record in told.items():
-            if not isinstance(record, Endpoint) or record.node not in settled:
+            is_overdue = now_s - self._hidden_since_s[key] > _PATIENCE_S
+            if not is_overdue or not isinstance(record, Endpoint) or record.node not in settled:
                 continue
-            is_ours = any(each.node == self._node for each in salvage.rivals(mirror.kept, record))
-            if now_s - self._hidden_since_s[key] > _PATIENCE_S and not is_ours:
+            if all(each.node != self._node for each in salvage.rivals(mirror.kept, record)):
                 await self._believe(key, record)
 
     async def _let_networks_go(self) -> None:
