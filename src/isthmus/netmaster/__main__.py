@@ -21,7 +21,7 @@ from isthmus.netmaster.routes import Surroundings
 
 BAD_CONFIGURATION = 22
 _RETRY_S = 1.0
-_CHECK_S = 10.0
+_CHECK_S = 1.0
 
 log = structlog.get_logger()
 
