@@ -151,8 +151,9 @@ class Kernel:
     async def _add(self, target: KernelObject) -> None:
         match target:
             case Underlay():
-                await add_underlay(self._datapath, target)
-                self._keep_underlay(target, await self._links.all())
+                # Those that have the programs now: somebody may have made others meanwhile.
+                overlay, carrier = await add_underlay(self._datapath, target)
+                self._watch.keep_underlay(target, overlay, carrier)
             case KnownVtep(address):
                 self._tables.put_vtep(address)
             case KnownNetwork():
@@ -170,7 +171,7 @@ class Kernel:
     async def _remove(self, target: KernelObject) -> None:
         match target:
             case Underlay():
-                self._keep_underlay(None, ())
+                self._watch.keep_underlay(None, None, None)
                 await remove_underlay(self._datapath, target)
             case KnownVtep(address):
                 self._tables.remove_vtep(address)

@@ -59,8 +59,8 @@ def _places(overlay: Link, carrier: Link) -> list[tuple[int, Side, str]]:
     ]
 
 
-async def add_underlay(datapath: Datapath, underlay: Underlay) -> None:
-    """Make the tunnel, or what is missing of it; another one is replaced.
+async def add_underlay(datapath: Datapath, underlay: Underlay) -> tuple[Link, Link]:
+    """Make the tunnel, or what is missing of it; another one is replaced. Return the vxlan device and the carrier.
 
     Raises:
         KernelRefusedError: also where somebody else has the port; the text says which and what to do.
@@ -71,8 +71,9 @@ async def add_underlay(datapath: Datapath, underlay: Underlay) -> None:
     await datapath.reload(settings_of(underlay, overlay))
     await _attach(datapath, overlay, carrier)
     add_untracked(underlay.port)
-    speed = _SPEEDS[underlay.fast_receive]
-    await datapath.links.set(VXLAN_LINK, ifalias=f"{underlay.device} {underlay.vtep} {speed}")
+    alias = f"{underlay.device} {underlay.vtep} {_SPEEDS[underlay.fast_receive]}"
+    await datapath.links.set(VXLAN_LINK, ifalias=alias)
+    return replace(overlay, alias=alias), carrier
 
 
 async def _leave_other_carrier(datapath: Datapath, device: str) -> None:
