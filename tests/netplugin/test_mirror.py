@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
-from isthmus.core.model import Tenant, TenantName
-from isthmus.edge.store import Delete, Put
+from isthmus.core.model import Endpoint, EndpointId, NodeName, Tenant, TenantName, mac_of
+from isthmus.edge.store import Delete, Put, Store
+from isthmus.netplugin.memory import Remembered
+from isthmus.netplugin.mirror import Mirror
 from isthmus.wire import keys
-from tests.netplugin.conftest import KEY, MakeNode, write
+from tests.netplugin.conftest import KEY, SUBNET, MakeNode, log, write
 
 pytestmark = pytest.mark.root
 
@@ -43,3 +45,19 @@ async def test_whoever_waits_for_a_revision_is_woken_by_it(make_node: MakeNode) 
     assert not waiting.done()
     await write(node.store, Tenant(TenantName("blue")))
     assert (await asyncio.wait_for(waiting, 5)).revision == now + 1
+
+
+async def test_what_is_let_go_before_etcd_has_told_anything_leaves_the_world_with_it(store: Store) -> None:
+    address = SUBNET.first + 1
+    ended = Endpoint(EndpointId("e" * 64), KEY, NodeName("one"), mac_of(address), address, sandbox="/run/gone")
+    key = keys.key_of(ended)
+    mirror = Mirror(store, log(), Remembered(kept={key: ended}))
+    leaving = asyncio.create_task(mirror.let_go([key]))
+    await asyncio.sleep(0)
+    following = asyncio.create_task(mirror.run())
+    try:
+        await asyncio.wait_for(leaving, 5)
+        assert mirror.kept == {}
+        assert ended.id not in mirror.world.population(KEY).endpoints
+    finally:
+        following.cancel()

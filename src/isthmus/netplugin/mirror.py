@@ -90,14 +90,16 @@ class Mirror:
                         await self._publish(list(self._changes(news)), news.revision)
 
     async def let_go(self, gone: Iterable[str]) -> None:
-        """Keep these no longer: what etcd has told of them counts."""
-        known = [key for key in gone if key in self._kept]
+        """Keep these no longer: what etcd has told of them counts, so it has to have told first."""
+        wanted = list(gone)
+        world = await self.reached()
+        known = [key for key in wanted if key in self._kept]
         if not known:
             return
         before = self._effective(known)
         for key in known:
             del self._kept[key]
-        await self._publish(list(self._differences(before)), self.world.revision)
+        await self._publish(list(self._differences(before)), world.revision)
 
     def remember(self) -> Remembered:
         """What a later agent on this host should know."""
