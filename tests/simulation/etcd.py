@@ -41,6 +41,7 @@ class SimEtcd:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     watch: Callable[[], None] = lambda: None  # after each commit
     life: int = 0  # another one whenever it lost its memory
+    cluster: int = 0  # the id by which a stream knows it again
 
     def read(self, wanted: Sequence[str] = (), prefixes: Sequence[str] = ()) -> Snapshot:
         """The keys and prefixes, sorted."""
@@ -78,8 +79,9 @@ class SimEtcd:
         """Make a backup."""
         self.backup = (self.revision, dict(self.values))
 
-    def turn_back(self) -> None:
-        """Be as at the last backup."""
+    def turn_back(self, *, is_same_cluster: bool) -> None:
+        """Be as at the last backup; by its id the same cluster, or one made anew of it."""
+        self.cluster += not is_same_cluster
         self.revision, values = self.backup
         self.values = dict(values)
         self.log.clear()
@@ -169,12 +171,13 @@ class SimStore:
             await self._reached()
             snapshot = self._etcd.read((), (prefix,))
             yield snapshot
-            seen, known, life = snapshot.revision, self._marked(mark), self._etcd.life
+            seen, known = snapshot.revision, self._marked(mark)
+            life, cluster = self._etcd.life, self._etcd.cluster
             while True:
                 batch = await self._news(seen, life)
                 if life != self._etcd.life:
                     life = self._etcd.life
-                    if self._etcd.revision < seen or known != self._marked(mark):
+                    if cluster != self._etcd.cluster or self._etcd.revision < seen or known != self._marked(mark):
                         yield HistoryLost()
                         break
                 elif batch is None and self._chance.happens(0.05):

@@ -143,11 +143,16 @@ async def operate(cluster: Cluster) -> None:
 
 
 async def turn_back(cluster: Cluster) -> None:
-    """Etcd is as it was some time ago."""
+    """Etcd is as it was some time ago.
+
+    Where no agent looks on, its id is another one: nobody could tell an etcd that comes back under the same id and is
+    written, before anybody looks, beyond all that was seen of it.
+    """
     cluster.etcd.save()
     await cluster.chance.pass_time(1.0, 20.0)
     cluster.chance.note(f"etcd turns back from {cluster.etcd.revision} to {cluster.etcd.backup[0]}")
-    cluster.etcd.turn_back()
+    is_seen = any(node.agent and node.store.health.is_connected for node in cluster.nodes)
+    cluster.etcd.turn_back(is_same_cluster=is_seen)
 
 
 async def wipe(cluster: Cluster) -> None:
