@@ -183,7 +183,8 @@ def test_what_a_backup_is_too_old_for_is_put_back_by_the_agents(town: Town) -> N
     lose_etcd(town)
     restore(town)
     problem = "etcd has lost it, and 1 containers of this host live on in it"
-    assert eventually(20, lambda: town.first.output("netctl node ls -w").count(problem) == len(town.lab.nodes))
+    told = partial(town.first.output, "netctl node ls -w")
+    assert eventually(20, lambda: sum(problem in line for line in told().splitlines()) == len(town.lab.nodes)), told()
     create_net(town.lab, "late", "10.7.0.0/24")
     assert eventually(30, town.is_settled)
     assert counted_losses(town, floods) == []

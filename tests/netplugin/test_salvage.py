@@ -179,7 +179,7 @@ async def test_all_that_lives_counts_on_without_its_network_and_is_put_back_with
     )
     assert one.lives == two.lives == lives
     assert KEY in one.mirror.world.networks
-    assert "2 containers of this host live on" in one.salvage.problems[f"network {KEY}"]
+    assert "2 containers of this host live on" in one.salvage.problems[f"kept network {KEY}"]
     await found(one.store)
     await until(lambda: one.salvage.is_done and two.salvage.is_done)
     assert one.salvage.epoch == two.salvage.epoch != before
@@ -465,9 +465,9 @@ async def test_what_is_missing_is_named_be_it_the_group_alone(hosts: "Hosts") ->
     await until(lambda: one.salvage.is_done)
     before = one.salvage.epoch
     await one.store.commit([], [DeleteRange(keys.ROOT)])
-    await until(lambda: list(one.salvage.problems) == [f"network {KEY}"])
+    await until(lambda: list(one.salvage.problems) == [f"kept network {KEY}"])
     await found(one.store)
-    await until(lambda: list(one.salvage.problems) == ["group default:db"])
+    await until(lambda: list(one.salvage.problems) == ["kept group default:db"])
     await write(one.store, group)
     await until(lambda: one.salvage.is_done and one.salvage.epoch != before)
     assert await records(one.store) == whole(living)

@@ -87,7 +87,8 @@ class Salvage:
     @property
     def problems(self) -> dict[str, str]:
         """What the operator has to do something about."""
-        lost = {title: _LOST.format(count=count) for title, count in self._waiting.items()}
+        # Not under the network's own title: that would refuse it to whoever creates it again.
+        lost = {f"kept {title}": _LOST.format(count=count) for title, count in self._waiting.items()}
         return lost | {f"endpoint {each[:12]}": text for each, text in self._tally.cut.items()}
 
     @property
