@@ -67,7 +67,8 @@ class Census:
 
     async def _wait(self, longest_s: float) -> None:
         try:
-            await asyncio.wait_for(self._stirred.wait(), longest_s)
+            async with asyncio.timeout(longest_s):
+                await self._stirred.wait()
         except TimeoutError:
             return
         await asyncio.sleep(_SETTLE_S)

@@ -105,7 +105,8 @@ class EngineTurns:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), _RETRY_S if self._problems else None)
+            async with asyncio.timeout(_RETRY_S if self._problems else None):
+                await self._wake.wait()
         except TimeoutError:
             return
 

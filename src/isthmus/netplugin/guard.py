@@ -34,7 +34,8 @@ class Guard:
 
     async def _wait(self, longest_s: float) -> None:
         try:
-            await asyncio.wait_for(self._kernel.stirred(), max(longest_s, 0))
+            async with asyncio.timeout(max(longest_s, 0)):
+                await self._kernel.stirred()
         except TimeoutError:
             return
         await asyncio.sleep(_SETTLE_S)

@@ -131,7 +131,8 @@ class KernelTurns:
         if longest_s <= 0:
             return False
         try:
-            await asyncio.wait_for(self._wake.wait(), min(longest_s, _RETRY_S) if self._problems else longest_s)
+            async with asyncio.timeout(min(longest_s, _RETRY_S) if self._problems else longest_s):
+                await self._wake.wait()
         except TimeoutError:
             self._dirty |= set(self._problems)
             return bool(self._problems)
