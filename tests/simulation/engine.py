@@ -46,6 +46,7 @@ class SimEngine:
     is_up: bool = True
     our_networks: dict[DockerNetworkId, DockerNetwork] = field(default_factory=dict)
     attachments: dict[EndpointId, Attachment] = field(default_factory=dict)
+    beginning: list[DockerNetworkId] = field(default_factory=list)  # networks of containers that are being started
     ended: Callable[[EndpointId], None] = lambda _endpoint: None
     _listeners: list["asyncio.Queue[Said | None]"] = field(default_factory=list)
     _driver_gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,8 +58,17 @@ class SimEngine:
         network_id = next((each for each, known in self.our_networks.items() if known.name == network), None)
         if network_id is None or not self.is_up:
             return False
-        subnet = self.our_networks[network_id].subnet
-        pool = docker.Pool(self.our_networks[network_id].owner, subnet)
+        self.beginning.append(network_id)
+        try:
+            is_started = await self._begin(container, network_id)
+        finally:
+            self.beginning.remove(network_id)
+        if is_started:
+            self._say(Unreadable())
+        return is_started
+
+    async def _begin(self, container: str, network_id: DockerNetworkId) -> bool:
+        pool = docker.Pool(self.our_networks[network_id].owner, self.our_networks[network_id].subnet)
         endpoint = EndpointId(self.chance.letters(64))
         address: IPv4Address | None = None
         try:
@@ -73,7 +83,6 @@ class SimEngine:
             self.chance.note(f"start of {container}: {error}")
             await self._take_back(network_id, endpoint, address, pool)
             return False
-        self._say(Unreadable())
         return True
 
     async def stop(self, endpoint: EndpointId) -> None:
@@ -181,7 +190,7 @@ class SimEngine:
         """As Engine.remove_network."""
         await self._trip()
         assert network_id in self.our_networks, "a step on a foreign network"
-        if any(each.network == network_id for each in self.attachments.values()):
+        if network_id in self.beginning or any(each.network == network_id for each in self.attachments.values()):
             raise EngineRefusedError(403, "the network has active endpoints")
         del self.our_networks[network_id]
         self._say(Unreadable())

@@ -19,7 +19,7 @@ from isthmus.wire import keys
 from tests.simulation.chance import Chance
 from tests.simulation.etcd import FOREIGN, SimEtcd, SimStore
 from tests.simulation.laws import FOREIGN_VALUE, LawBrokenError, check_engines, check_etcd, check_quiet, check_step
-from tests.simulation.loop import DeadlockError, run
+from tests.simulation.loop import run
 from tests.simulation.node import SimNode
 
 _QUIET_S = (20.0, 60.0, 120.0)  # looked after each: the census counts every 30 s, and networks are kept for 60
@@ -212,6 +212,6 @@ def played(seed: int) -> tuple[list[str], list[str]]:
         stack.enter_context(patch("isthmus.netplugin.guard._POLL_S", _POLL_S))
         try:
             broken = run(_live(chance, chance.number(6, 16)))
-        except DeadlockError as error:
-            broken = [str(error)]
+        except Exception as error:  # whatever it is, its seed has to be told
+            broken = [f"{type(error).__name__}: {error}"]
     return broken, chance.trace
