@@ -1,8 +1,8 @@
 """One run from one seed: users, an operator and what goes wrong, side by side; then quiet, and a look at all of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import cast
@@ -41,6 +41,37 @@ class Cluster:
         self.nodes = [SimNode(number, self.etcd, chance, self._watch(number)) for number in range(nodes)]
         self.operator = cast("Store", SimStore(self.etcd, chance))
         self.count = 0
+        self._faults = 0
+        self._is_calm = False
+
+    async def moving(self) -> None:
+        """Wait while it is calm."""
+        while self._is_calm:
+            await asyncio.sleep(0.5)
+
+    @asynccontextmanager
+    async def fault(self) -> AsyncIterator[None]:
+        """Something of the cluster is not there for the others."""
+        await self.moving()
+        self._faults += 1
+        try:
+            yield
+        finally:
+            self._faults -= 1
+
+    @asynccontextmanager
+    async def calm(self) -> AsyncIterator[None]:
+        """Everybody knows all that the others know.
+
+        What only an agent knows that cannot tell it is forgotten with etcd: its address may be another's until then.
+        """
+        while self._faults:
+            await asyncio.sleep(0.5)
+        self._is_calm = True
+        await asyncio.sleep(3.0)
+        yield
+        await asyncio.sleep(1.0)
+        self._is_calm = False
 
     def _watch(self, number: int) -> Callable[[Step], None]:
         return lambda step: self.see(lambda: check_step(self.nodes[number], step))
@@ -64,6 +95,7 @@ class Cluster:
 
 async def start_container(cluster: Cluster) -> None:
     """A user starts a container."""
+    await cluster.moving()
     node = cluster.chance.one_of(cluster.nodes)
     cluster.count += 1
     name = f"c{cluster.count}"
@@ -83,42 +115,46 @@ async def stop_container(cluster: Cluster) -> None:
 
 async def crash_agent(cluster: Cluster) -> None:
     """An agent is killed, and started again soon, or not so soon."""
-    node = cluster.chance.one_of(cluster.nodes)
-    cluster.chance.note(f"the agent of {node.name} is killed")
-    await node.kill_agent()
-    if cluster.chance.happens(0.2):
-        node.kernel.leave("stray" + cluster.chance.letters(59))
-    await asyncio.sleep(cluster.chance.one_of((0.0, 0.5, 3.0, 20.0)))
-    node.start_agent()
-    cluster.chance.note(f"the agent of {node.name} is started")
+    async with cluster.fault():
+        node = cluster.chance.one_of(cluster.nodes)
+        cluster.chance.note(f"the agent of {node.name} is killed")
+        await node.kill_agent()
+        if cluster.chance.happens(0.2):
+            node.kernel.leave("stray" + cluster.chance.letters(59))
+        await asyncio.sleep(cluster.chance.one_of((0.0, 0.5, 3.0, 20.0)))
+        node.start_agent()
+        cluster.chance.note(f"the agent of {node.name} is started")
 
 
 async def lose_etcd(cluster: Cluster) -> None:
     """No etcd for some time, at times for an hour."""
-    cluster.etcd.go(is_away=True)
-    cluster.chance.note("etcd is away")
-    await asyncio.sleep(_HOUR_S if cluster.chance.happens(0.02) else cluster.chance.one_of((0.1, 2.0, 15.0)))
-    cluster.etcd.go(is_away=False)
-    cluster.chance.note("etcd is back")
+    async with cluster.fault():
+        cluster.etcd.go(is_away=True)
+        cluster.chance.note("etcd is away")
+        await asyncio.sleep(_HOUR_S if cluster.chance.happens(0.02) else cluster.chance.one_of((0.1, 2.0, 15.0)))
+        cluster.etcd.go(is_away=False)
+        cluster.chance.note("etcd is back")
 
 
 async def cut_node(cluster: Cluster) -> None:
     """A node without its way to etcd."""
-    node = cluster.chance.one_of(cluster.nodes)
-    node.store.cut(is_cut=True)
-    cluster.chance.note(f"{node.name} is cut off")
-    await asyncio.sleep(cluster.chance.one_of((0.1, 2.0, 30.0)))
-    node.store.cut(is_cut=False)
-    cluster.chance.note(f"{node.name} is reached again")
+    async with cluster.fault():
+        node = cluster.chance.one_of(cluster.nodes)
+        node.store.cut(is_cut=True)
+        cluster.chance.note(f"{node.name} is cut off")
+        await asyncio.sleep(cluster.chance.one_of((0.1, 2.0, 30.0)))
+        node.store.cut(is_cut=False)
+        cluster.chance.note(f"{node.name} is reached again")
 
 
 async def lose_answers(cluster: Cluster) -> None:
     """Calls of one node fail, some after they were done; and steps of its kernel."""
-    node = cluster.chance.one_of(cluster.nodes)
-    node.store.loss, node.kernel.loss = 0.2, 0.1
-    cluster.chance.note(f"answers to {node.name} get lost")
-    await asyncio.sleep(cluster.chance.seconds(1.0, 8.0))
-    node.store.loss = node.kernel.loss = 0.0
+    async with cluster.fault():
+        node = cluster.chance.one_of(cluster.nodes)
+        node.store.loss, node.kernel.loss = 0.2, 0.1
+        cluster.chance.note(f"answers to {node.name} get lost")
+        await asyncio.sleep(cluster.chance.seconds(1.0, 8.0))
+        node.store.loss = node.kernel.loss = 0.0
 
 
 async def stop_engine(cluster: Cluster) -> None:
@@ -150,18 +186,20 @@ async def turn_back(cluster: Cluster) -> None:
     """
     cluster.etcd.save()
     await cluster.chance.pass_time(1.0, 20.0)
-    cluster.chance.note(f"etcd turns back from {cluster.etcd.revision} to {cluster.etcd.backup[0]}")
-    is_seen = any(node.agent and node.store.health.is_connected for node in cluster.nodes)
-    cluster.etcd.turn_back(is_same_cluster=is_seen)
+    async with cluster.calm():
+        cluster.chance.note(f"etcd turns back from {cluster.etcd.revision} to {cluster.etcd.backup[0]}")
+        is_seen = any(node.agent and node.store.health.is_connected for node in cluster.nodes)
+        cluster.etcd.turn_back(is_same_cluster=is_seen)
 
 
 async def wipe(cluster: Cluster) -> None:
     """Etcd has lost everything, and somebody restores a backup."""
     cluster.etcd.save()
     await cluster.chance.pass_time(1.0, 20.0)
-    cluster.chance.note("etcd is wiped")
-    cluster.etcd.wipe()
-    cluster.etcd.commit([], [Put(FOREIGN, FOREIGN_VALUE)])
+    async with cluster.calm():
+        cluster.chance.note("etcd is wiped")
+        cluster.etcd.wipe()
+        cluster.etcd.commit([], [Put(FOREIGN, FOREIGN_VALUE)])
     await cluster.chance.pass_time(0.1, 40.0)
     saved = [each for key, each in cluster.etcd.backup[1].items() if not key.startswith((keys.NODES, keys.EPOCH))]
     cluster.etcd.commit([], [Put(each.key, each.value) for each in saved if each.key not in cluster.etcd.values])
