@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import itertools
+import json
 import os
 import re
 import socket
@@ -18,16 +19,18 @@ import pytest
 from isthmus.core.datapath import (
     DirectoryEntry,
     Here,
+    KnownNetwork,
     There,
     container_link_name,
     host_link_name,
 )
 from isthmus.core.errors import KernelRefusedError
-from isthmus.core.model import EndpointId, Mac, mac_of
+from isthmus.core.model import Encap, EndpointId, Mac, Tag, mac_of
 from isthmus.core.reconcile import Step, Verb, steps
 from isthmus.core.trace import DropReason
 from isthmus.edge.kernel import Kernel
 from isthmus.edge.kernel.programs import object_path
+from isthmus.wire.maps import LAYOUT
 from tests.edge.kernel_hosts import (
     HOME,
     NET,
@@ -263,6 +266,17 @@ def test_the_leftover_of_a_crash_is_read_so_that_it_is_removed(bare: Host) -> No
     bare.netns.ip("link add ish0123456789ab type veth peer name isc0123456789ab")
     bare.reach(frozenset())
     assert "0123456789ab" not in bare.netns.ip("link show")
+
+
+def test_rows_that_mean_nothing_stop_no_agent_from_starting(bare: Host) -> None:
+    everything = frozenset([KnownNetwork(NET, Encap.VXLAN, Tag(NET)), leg(1), *entries(1, 0)])
+    bare.reach(everything)
+    for name in ("endpoints", "networks"):
+        pin = f"pinned {bare.bpffs}/isthmus/v{LAYOUT}/{name}"
+        octets = len(json.loads(run(f"bpftool -j map dump {pin}"))[0]["value"])
+        run(f"bpftool map update {pin} key {'200 ' * 4} value {'255 ' * octets}")
+    bare.restart()
+    assert bare.do(bare.kernel.read()) == everything
 
 
 def test_a_leg_whose_sandbox_died_is_forgotten_at_the_next_start(bare: Host) -> None:

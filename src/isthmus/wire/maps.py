@@ -132,7 +132,11 @@ def pack_identity(identity: Identity) -> bytes:
 
 
 def parse_identity(raw: bytes) -> Identity:
-    """The row behind `struct endpoint`."""
+    """The row behind `struct endpoint`.
+
+    Raises:
+        ValueError: its id is no text, so nobody of ours wrote it.
+    """
     name, network, mac, v4, v6 = _ENDPOINT.unpack(raw)
     addresses = tuple(_parse_address(each) for each in (v4, v6) if each != _NO_ADDRESS)
     return Identity(EndpointId(name.rstrip(b"\0").decode()), DatapathId(network), _parse_mac(mac), addresses)
@@ -144,8 +148,15 @@ def pack_encap(encap: Encap) -> bytes:
 
 
 def parse_encap(raw: bytes) -> Encap:
-    """How a network travels."""
-    return _ENCAPS_BACK[_U32.unpack(raw)[0]]
+    """How a network travels.
+
+    Raises:
+        ValueError: nobody of ours wrote that.
+    """
+    number = _U32.unpack(raw)[0]
+    if number not in _ENCAPS_BACK:
+        raise ValueError(f"encapsulation {number}")
+    return _ENCAPS_BACK[number]
 
 
 def pack_place_key(key: PlaceKey) -> bytes:

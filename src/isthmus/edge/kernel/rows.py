@@ -6,9 +6,12 @@ the order of its buckets, so a map that nobody touched reads as the same bytes t
 All of it happens on one event loop, without a pause within: no write of ours falls between a reading and its judgement.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from isthmus.edge.kernel.libbpf import Map
+
+_T = TypeVar("_T")
 
 
 class Rows:
@@ -28,6 +31,16 @@ class Rows:
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """What the kernel has."""
         return self._map.rows()
+
+    def read(self, parse: Callable[[bytes, bytes], _T]) -> list[_T]:
+        """Every row as `parse` reads it; what means nothing was not written by us, and is removed."""
+        found: list[_T] = []
+        for key, value in list(self):
+            try:
+                found.append(parse(key, value))
+            except ValueError:
+                self.remove(key)
+        return found
 
     def keys(self) -> list[bytes]:
         """The keys that we left there."""

@@ -56,8 +56,8 @@ class Tables:
 
     def identities(self) -> dict[int, Identity]:
         """Who sends from behind which interface."""
-        rows = self._rows["endpoints"]
-        return {maps.parse_number(key): maps.parse_identity(value) for key, value in rows}
+        read = self._rows["endpoints"].read(lambda key, value: (maps.parse_number(key), maps.parse_identity(value)))
+        return dict(read)
 
     def put_identity(self, ifindex: int, identity: Identity) -> None:
         """Name the sender behind an interface, and count what it sends from now on."""
@@ -79,11 +79,9 @@ class Tables:
         """Behind which interfaces an endpoint is said to send."""
         return [ifindex for ifindex, each in self.identities().items() if each.endpoint == endpoint]
 
-    def networks(self) -> Iterator[KnownNetwork]:
+    def networks(self) -> list[KnownNetwork]:
         """The networks known here; the tag is the lower part of the id."""
-        for key, value in self._rows["networks"]:
-            number = maps.parse_number(key)
-            yield KnownNetwork(DatapathId(number), maps.parse_encap(value), Tag(number & _TAG_MASK))
+        return self._rows["networks"].read(_known_network)
 
     def put_network(self, network: KnownNetwork) -> None:
         """Make a network known."""
@@ -131,3 +129,8 @@ class Tables:
             ifindex, reason = maps.parse_drop_key(key)
             found.append(Drops(ifindex, DropReason(reason), maps.sum_drops(value)))
         return found
+
+
+def _known_network(key: bytes, value: bytes) -> KnownNetwork:
+    number = maps.parse_number(key)
+    return KnownNetwork(DatapathId(number), maps.parse_encap(value), Tag(number & _TAG_MASK))
