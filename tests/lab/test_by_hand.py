@@ -7,7 +7,7 @@ import pytest
 from isthmus.core.datapath import host_link_name
 from isthmus.core.model import EndpointId
 from isthmus.lab.running import RunningLab
-from tests.lab.probes import NET, SUBNET, Container, create_net, eventually, held, legs, records, run
+from tests.lab.probes import NET, PINS, SUBNET, Container, create_net, eventually, held, legs, records, run, table
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -72,6 +72,45 @@ def test_a_link_deleted_while_the_agent_was_dead_is_back_when_it_lives(
     damage(one)
     one.node.start("netplugin")
     assert eventually(20, lambda: are_joined(pair))
+
+
+def delete_a_row(name: str) -> Callable[[Container], None]:
+    def damage(container: Container) -> None:
+        key, _ = table(container.node, name)[0]
+        container.node.output(["bpftool", "map", "delete", "pinned", f"{PINS}/{name}", "key", *map(str, key)])
+
+    return damage
+
+
+def on_its_node(words: str) -> Callable[[Container], None]:
+    def damage(container: Container) -> None:
+        container.node.output(words.format(leg=host_link(container)))
+
+    return damage
+
+
+def destroy_its_resolver(container: Container) -> None:
+    for kind in ("-u", "-t"):
+        container.node.output(container.inside(["ss", "-K", kind, "-a", "src", "127.0.0.11"]))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        on_its_node("ip link del isthmus-vxlan"),
+        on_its_node("ip link set isthmus-vxlan down"),
+        on_its_node("ip link set {leg} down"),
+        on_its_node("tc qdisc del dev eth1 clsact"),
+        on_its_node("tc qdisc del dev {leg} clsact"),
+        on_its_node("nft delete table ip isthmus-underlay"),
+        on_its_node(f"rm -r {PINS}"),
+        *map(delete_a_row, ("endpoints", "networks", "directory", "vteps")),
+        destroy_its_resolver,
+    ],
+)
+def test_whatever_of_ours_is_damaged_by_hand_is_whole_again(pair: Pair, damage: Callable[[Container], None]) -> None:
+    damage(pair[0])
+    assert eventually(10, lambda: are_joined(pair))
 
 
 def assert_ordinary(pair: Pair) -> None:
