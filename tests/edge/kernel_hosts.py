@@ -194,3 +194,17 @@ class Cluster:
         container.ip("link set eth0 up")
         container.ip(f"addr add {address(i)}/24 dev eth0")
         container.ip(f"addr add {address_v6(i)}/64 dev eth0 nodad")
+
+
+@contextmanager
+def lone_host(tmp_path: Path) -> Iterator[Host]:
+    """A host without anything of ours, on a wire that leads nowhere."""
+    with ExitStack() as stack:
+        stack.enter_context(own_bpffs(tmp_path / "bpffs"))
+        host = Host(tmp_path / "bpffs")
+        stack.callback(run, f"ip netns del {host.netns.name}")
+        stack.callback(host.close)
+        host.netns.ip("link add eth1 type veth peer name wire")
+        host.netns.ip(f"addr add {VTEPS[0]}/24 dev eth1")
+        host.netns.ip("link set eth1 up")
+        yield host

@@ -43,7 +43,7 @@ from tests.edge.kernel_hosts import (
     desired,
     entries,
     leg,
-    own_bpffs,
+    lone_host,
     run,
     underlay,
 )
@@ -65,14 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Host]:
     """A host without anything of ours."""
-    with ExitStack() as stack:
-        stack.enter_context(own_bpffs(tmp_path / "bpffs"))
-        host = Host(tmp_path / "bpffs")
-        stack.callback(run, f"ip netns del {host.netns.name}")
-        stack.callback(host.close)
-        host.netns.ip("link add eth1 type veth peer name wire")
-        host.netns.ip(f"addr add {VTEPS[0]}/24 dev eth1")
-        host.netns.ip("link set eth1 up")
+    with lone_host(tmp_path) as host:
         yield host
 
 

@@ -1,7 +1,6 @@
 """The kernel's edge notices what others change of ours, and nothing else."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from isthmus.core.datapath import KernelObject, container_link_name, host_link_name
 from isthmus.core.reconcile import steps
 from isthmus.edge.kernel.programs import object_path
-from tests.edge.kernel_hosts import VTEPS, Host, desired, entries, leg, own_bpffs, run, underlay
+from tests.edge.kernel_hosts import VTEPS, Host, desired, entries, leg, lone_host, run, underlay
 
 pytestmark = pytest.mark.root
 
@@ -20,14 +19,7 @@ LEG = host_link_name(leg(1).endpoint)
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     """A host that holds what is desired, and has told all that happened until then."""
-    with ExitStack() as stack:
-        stack.enter_context(own_bpffs(tmp_path / "bpffs"))
-        made = Host(tmp_path / "bpffs")
-        stack.callback(run, f"ip netns del {made.netns.name}")
-        stack.callback(made.close)
-        made.netns.ip("link add eth1 type veth peer name wire")
-        made.netns.ip(f"addr add {VTEPS[0]}/24 dev eth1")
-        made.netns.ip("link set eth1 up")
+    with lone_host(tmp_path) as made:
         made.reach(desired(0))
         made.do(made.kernel.is_as_left())
         yield made

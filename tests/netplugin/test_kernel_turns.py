@@ -14,9 +14,9 @@ from isthmus.core.datapath import host_link_name
 from isthmus.core.model import Encap, Endpoint, Network, Node, Record, Tag, mac_of
 from isthmus.edge.kernel.programs import object_path
 from isthmus.wire.maps import LAYOUT
-from tests.edge.kernel_hosts import PORT, VTEPS, Host, address, leg, run
+from tests.edge.kernel_hosts import PORT, VTEPS, Host, address, leg, lone_host, run
 from tests.netplugin.conftest import KEY, SUBNET
-from tests.netplugin.turning import ONE, TWO, lone_host, tell, turning
+from tests.netplugin.turning import ONE, TWO, tell, turning
 
 pytestmark = pytest.mark.root
 

@@ -12,9 +12,9 @@ import pytest
 
 from isthmus.core.datapath import container_link_name, host_link_name
 from isthmus.core.model import Encap, Endpoint, EndpointId, Network, Node, Record, SubnetV6, Tag, mac_of
-from tests.edge.kernel_hosts import VTEPS, Host, Netns, run
+from tests.edge.kernel_hosts import VTEPS, Host, Netns, lone_host, run
 from tests.netplugin.conftest import GATEWAY, KEY, SUBNET
-from tests.netplugin.turning import ONE, lone_host, tell, turning
+from tests.netplugin.turning import ONE, tell, turning
 
 pytestmark = pytest.mark.root
 

@@ -1,32 +1,18 @@
 """A host of its own for the kernel turns, and the turns over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from isthmus.core.desired import Seat
 from isthmus.core.model import NodeName, Record
 from isthmus.core.world import Change, World, evolve
 from isthmus.netplugin.kernel_turns import KernelTurns
-from tests.edge.kernel_hosts import VTEPS, Host, own_bpffs, run, underlay
+from tests.edge.kernel_hosts import Host, run, underlay
 from tests.netplugin.conftest import log
 
 ONE, TWO = NodeName("one"), NodeName("two")
 SEAT = Seat(ONE, underlay(0), 1500)
-
-
-@contextmanager
-def lone_host(tmp_path: Path) -> Iterator[Host]:
-    with ExitStack() as stack:
-        stack.enter_context(own_bpffs(tmp_path / "bpffs"))
-        made = Host(tmp_path / "bpffs")
-        stack.callback(run, f"ip netns del {made.netns.name}")
-        stack.callback(made.close)
-        made.netns.ip("link add eth1 type veth peer name wire")
-        made.netns.ip(f"addr add {VTEPS[0]}/24 dev eth1")
-        made.netns.ip("link set eth1 up")
-        yield made
 
 
 def tell(host: Host, command: str) -> str:
