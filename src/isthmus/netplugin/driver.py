@@ -3,7 +3,7 @@
 Sources: libnetwork docs/remote.md and docs/ipam.md; the order and quirks of calls: docs/design/docker.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from isthmus.core.datapath import Owner, container_link_name
 from isthmus.core.errors import ConflictError, EdgeError, InvalidError, NotFoundError
@@ -13,6 +13,7 @@ from isthmus.netplugin.kernel_turns import KernelTurns
 from isthmus.netplugin.ledger import Ledger, network_of, owned
 from isthmus.netplugin.mirror import Mirror
 from isthmus.netplugin.network_ids import NetworkIds
+from isthmus.netplugin.pace import Pace
 from isthmus.wire import docker
 
 MADE_BY_NETCTL = "netplugin's networks are made by 'netctl net create', on every engine; not by 'docker network create'"
@@ -30,6 +31,7 @@ class Driver:
     kernel: KernelTurns
     engine: Engine
     network_ids: NetworkIds
+    pace: Pace = field(default_factory=Pace)
 
     async def request_pool(self, request: docker.RequestPool) -> bytes:
         """Tell an engine which addresses a network of ours has."""
@@ -60,6 +62,7 @@ class Driver:
     async def release_address(self, request: docker.ReleaseAddress) -> bytes:
         """Give an address up."""
         await self.ledger.release(request.pool.owner.network, request.address)
+        await self.pace.wait()
         return docker.OK
 
     async def create_network(self, request: docker.CreateNetwork) -> bytes:
