@@ -38,7 +38,11 @@ struct endpoint {
 	struct address ipv6;
 };
 
-/* networks: __u32 datapath id -> how it travels. A VXLAN network's id is its VNI. */
+/* Datapath ids. A VXLAN network's is its VNI, of 24 bits; a VLAN network's is its VLAN id and this bit. */
+#define VLAN_BIT (1 << 24)
+#define VLAN_ID_MASK 0xfff
+
+/* networks: __u32 datapath id -> how it travels. */
 struct network {
 	__u32 encap;
 };
@@ -54,6 +58,22 @@ struct place {
 	__be32 vtep;
 	__u8 mac[6];
 	__u8 pad[2];
+};
+
+/* uplinks: __u32 0 -> __u32 ifindex of the device by which VLAN networks leave and enter. */
+
+/*
+ * floods: __u32 datapath id -> who gets what is for all, or for a group: the legs here, and the hosts
+ * that have members. Whole or not at all, so that nobody is left out while others come and go.
+ */
+#define FLOOD_LEGS 256
+#define FLOOD_HOSTS 256
+
+struct flood {
+	__u32 leg_count;
+	__u32 host_count;
+	__u32 legs[FLOOD_LEGS];		/* ifindexes of host ends */
+	__be32 hosts[FLOOD_HOSTS];	/* VTEPs */
 };
 
 /* vteps: __be32 address -> this. */
@@ -81,6 +101,8 @@ enum verdict_kind {
 	VERDICT_ENCAPSULATE = 3,
 	VERDICT_ANSWER = 4,
 	VERDICT_DROP = 5,
+	VERDICT_TAG = 6,		/* out by the uplink; `vni` is the VLAN id */
+	VERDICT_FLOOD = 7,		/* `vni` copies were sent */
 };
 
 /* verdicts: __u32 0 -> the last verdict, where settings.records_verdicts. */
@@ -123,6 +145,9 @@ enum drop_reason {
 	DROP_NOT_HERE = 26,
 	DROP_FORGED_TUNNEL = 27,
 	DROP_KERNEL_REFUSED = 28,
+	DROP_NO_UPLINK = 29,
+	DROP_IDLE_UPLINK = 30,
+	DROP_NOT_ASKED = 31,
 };
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A container's packet, at the host's end of its veth: endpoint, source, answer or place, away. */
 #include "lib/arp.h"
-#include "lib/encap.h"
+#include "lib/flood.h"
 #include "lib/forward.h"
 #include "lib/nd.h"
 
@@ -11,6 +11,13 @@ static __always_inline int send_back(struct __sk_buff *skb, enum drop_reason why
 		return drop(skb, why);
 	record((struct verdict){ .kind = VERDICT_ANSWER });
 	return bpf_redirect(skb->ifindex, 0);
+}
+
+/* Whom nobody here knows may be a device on the wire, where the network has one. */
+static __always_inline int neighbour(const struct packet *pkt, __u32 network, enum drop_reason why)
+{
+	return why == DROP_UNKNOWN_NEIGHBOUR && is_vlan(network) ? tag(pkt->skb, network)
+								 : send_back(pkt->skb, why);
 }
 
 static __always_inline int to_container(const struct packet *pkt, __u32 network, __u32 ifindex)
@@ -27,6 +34,19 @@ static __always_inline int to_host(const struct packet *pkt, __u32 network, __be
 	return why ? drop(pkt->skb, why) : encapsulate(pkt, network, vtep);
 }
 
+/* By the directory; in a VLAN also to devices that are not in it, of which a gateway is one. */
+static __always_inline int send(const struct packet *pkt, __u32 network)
+{
+	struct place *place;
+	enum drop_reason why = locate(pkt, network, &place);
+
+	if (is_vlan(network) && (why == DROP_UNKNOWN_DESTINATION || (!why && !place->ifindex)))
+		return tag(pkt->skb, network);
+	if (why)
+		return drop(pkt->skb, why);
+	return place->ifindex ? to_container(pkt, network, place->ifindex) : to_host(pkt, network, place->vtep);
+}
+
 SEC("tc")
 int from_container(struct __sk_buff *skb)
 {
@@ -34,7 +54,6 @@ int from_container(struct __sk_buff *skb)
 	struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &ifindex);
 	struct packet pkt = {};
 	enum drop_reason why;
-	struct place *place;
 
 	if (!endpoint)
 		return drop(skb, DROP_NO_ENDPOINT);
@@ -44,17 +63,14 @@ int from_container(struct __sk_buff *skb)
 	if (why)
 		return drop(skb, why);
 	if (pkt.eth.h_proto == bpf_htons(ETH_P_ARP))
-		return send_back(skb, answer_arp(&pkt, endpoint));
+		return neighbour(&pkt, endpoint->network, answer_arp(&pkt, endpoint));
 	if (is_neighbour_discovery(&pkt))
-		return send_back(skb, answer_solicitation(&pkt, endpoint));
+		return neighbour(&pkt, endpoint->network, answer_solicitation(&pkt, endpoint));
 	if (is_group(pkt.eth.h_dest))
-		return drop(skb, DROP_MULTICAST);
+		return flood_out(&pkt, endpoint);
 	why = check_source(&pkt, endpoint);
-	if (!why)
-		why = locate(&pkt, endpoint->network, &place);
 	if (why)
 		return drop(skb, why);
 	count_sent(ifindex, skb->len);
-	return place->ifindex ? to_container(&pkt, endpoint->network, place->ifindex)
-			      : to_host(&pkt, endpoint->network, place->vtep);
+	return send(&pkt, endpoint->network);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A packet that the kernel took out of a tunnel, at our vxlan device: host, network, receiver. */
-#include "lib/encap.h"
+#include "lib/flood.h"
 #include "lib/receive.h"
 
 /* The tunnel's network, where the packet came over the underlay from a host of ours. */
@@ -15,7 +15,7 @@ static __always_inline enum drop_reason check_tunnel(struct __sk_buff *skb, __u3
 	if (!is_known_vtep(bpf_htonl(key.remote_ipv4)))
 		return DROP_UNKNOWN_VTEP;
 	*network = key.tunnel_id;
-	return check_network(*network);
+	return is_vlan(*network) ? DROP_ENCAP : check_network(*network);
 }
 
 static __always_inline int take_in(struct __sk_buff *skb)
@@ -27,6 +27,10 @@ static __always_inline int take_in(struct __sk_buff *skb)
 	why = check_tunnel(skb, &network);
 	if (!why)
 		why = parse(&pkt, skb, 0);
+	if (!why && is_for_group(&pkt)) {
+		why = check_remote_source(&pkt, network);
+		return why ? drop(skb, why) : flood_in(skb, network);
+	}
 	if (!why)
 		why = admit(&pkt, network, &ifindex);
 	return why ? drop(skb, why) : deliver(skb, ifindex);

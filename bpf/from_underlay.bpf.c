@@ -43,6 +43,8 @@ int from_underlay(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, 0, &outer, sizeof(outer)) || !is_ours(&outer))
 		return pass();
 	why = parse(&pkt, skb, sizeof(outer));
+	if (!why && is_for_group(&pkt))
+		return pass();	/* the vxlan device's program makes the copies */
 	if (!why)
 		why = admit(&pkt, bpf_ntohl(outer.vxlan.vni) >> 8, &ifindex);
 	return why ? drop(skb, why) : unpack(&pkt, ifindex);

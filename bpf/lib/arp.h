@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ARP requests for known addresses, answered in place; no other ARP travels. */
+/* ARP requests for known addresses, answered in place; only a VLAN's wire is asked for others. */
 #ifndef ISTHMUS_ARP_H
 #define ISTHMUS_ARP_H
 
@@ -23,20 +23,21 @@ struct arp {
 #define ARP_REQUEST bpf_htons(1)
 #define ARP_REPLY bpf_htons(2)
 
-static __always_inline bool is_request(const struct arp *arp)
+/* A request or a reply. */
+static __always_inline bool is_ipv4_arp(const struct arp *arp)
 {
 	return arp->hardware == bpf_htons(1) && arp->protocol == bpf_htons(ETH_P_IP) &&
 	       arp->hardware_length == ETH_ALEN && arp->protocol_length == sizeof(arp->sender) &&
-	       arp->operation == ARP_REQUEST;
+	       (arp->operation == ARP_REQUEST || arp->operation == ARP_REPLY);
 }
 
-/* A probe has no sender address, an announcement asks for its own. Source: RFC 5227. */
+/* A probe has no sender address, an announcement asks for its own: a VLAN's wire hears it. Source: RFC 5227. */
 static __always_inline enum drop_reason check_request(const struct arp *arp,
 						      const struct endpoint *endpoint)
 {
 	struct address sender = mapped(arp->sender);
 
-	if (!is_request(arp))
+	if (!is_ipv4_arp(arp) || arp->operation != ARP_REQUEST)
 		return DROP_ARP_FORM;
 	if (!same_mac(arp->sender_mac, endpoint->mac))
 		return DROP_ARP_SENDER;
@@ -44,7 +45,7 @@ static __always_inline enum drop_reason check_request(const struct arp *arp,
 		return DROP_ADDRESS_PROBE;
 	if (!is_own(endpoint, &sender))
 		return DROP_ARP_SENDER;
-	return arp->target == arp->sender ? DROP_ADDRESS_PROBE : GO_ON;
+	return arp->target == arp->sender && !is_vlan(endpoint->network) ? DROP_ADDRESS_PROBE : GO_ON;
 }
 
 static __always_inline enum drop_reason write_reply(struct packet *pkt, struct arp *arp,
@@ -79,7 +80,7 @@ static __always_inline enum drop_reason answer_arp(struct packet *pkt, const str
 	if (why)
 		return why;
 	target = mapped(arp.target);
-	place = look_up(endpoint->network, &target);
+	place = arp.target == arp.sender ? NULL : look_up(endpoint->network, &target);
 	return place ? write_reply(pkt, &arp, place) : DROP_UNKNOWN_NEIGHBOUR;
 }
 

@@ -49,11 +49,11 @@ static __always_inline int drop(struct __sk_buff *skb, enum drop_reason why)
 	return TC_ACT_SHOT;
 }
 
-/* Not ours to judge: the kernel goes on with it. */
+/* Not ours to judge: the next filter, and then the kernel, goes on with it. */
 static __always_inline int pass(void)
 {
 	record((struct verdict){ .kind = VERDICT_PASS });
-	return TC_ACT_OK;
+	return TC_ACT_UNSPEC;
 }
 
 static __always_inline void count_sent(__u32 ifindex, __u32 bytes)

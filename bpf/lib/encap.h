@@ -68,8 +68,8 @@ static __always_inline bool decapsulate(struct packet *pkt)
 	return !bpf_skb_adjust_room(pkt->skb, -(__s32)sizeof(struct outer), BPF_ADJ_ROOM_MAC, flags);
 }
 
-/* Through our vxlan device: the kernel adds route, neighbour, path MTU, source port and ECN. */
-static __always_inline int encapsulate(const struct packet *pkt, __u32 network, __be32 vtep)
+/* Says where a packet goes when it comes to our vxlan device. */
+static __always_inline enum drop_reason address_tunnel(const struct packet *pkt, __u32 network, __be32 vtep)
 {
 	struct __sk_buff *skb = pkt->skb;
 	struct bpf_tunnel_key key = {
@@ -84,9 +84,17 @@ static __always_inline int encapsulate(const struct packet *pkt, __u32 network, 
 
 	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX) &&
 	    bpf_skb_set_tunnel_key(skb, &key, OLD_TUNNEL_KEY_BYTES, BPF_F_ZERO_CSUM_TX))
-		return drop(skb, DROP_KERNEL_REFUSED);
+		return DROP_KERNEL_REFUSED;
 	/* Left unsaid, a gbp device sends what lies on the kernel's stack as the packet's group. */
-	if (bpf_skb_set_tunnel_opt(skb, &no_group, sizeof(no_group)))
+	return bpf_skb_set_tunnel_opt(skb, &no_group, sizeof(no_group)) ? DROP_KERNEL_REFUSED : GO_ON;
+}
+
+/* Through our vxlan device: the kernel adds route, neighbour, path MTU, source port and ECN. */
+static __always_inline int encapsulate(const struct packet *pkt, __u32 network, __be32 vtep)
+{
+	struct __sk_buff *skb = pkt->skb;
+
+	if (address_tunnel(pkt, network, vtep))
 		return drop(skb, DROP_KERNEL_REFUSED);
 	vouch(skb);
 	record((struct verdict){ .kind = VERDICT_ENCAPSULATE, .vtep = vtep, .vni = network });

@@ -13,6 +13,13 @@ static __always_inline enum drop_reason check_remote_source(const struct packet 
 	return place && place->ifindex ? DROP_SOURCE_IS_LOCAL : GO_ON;
 }
 
+/* For all or for a group, other than to find neighbours. */
+static __always_inline bool is_for_group(const struct packet *pkt)
+{
+	return is_group(pkt->eth.h_dest) && pkt->eth.h_proto != bpf_htons(ETH_P_ARP) &&
+	       !is_neighbour_discovery(pkt);
+}
+
 /* Neighbours are answered where they are asked for, so neither ARP nor discovery comes by tunnel. */
 static __always_inline enum drop_reason check_kind(const struct packet *pkt)
 {

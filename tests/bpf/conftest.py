@@ -12,11 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.core.datapath import DirectoryEntry, Here, KernelObject, KnownNetwork, KnownVtep, Leg, Underlay
+from isthmus.core.datapath import (
+    DirectoryEntry,
+    Flood,
+    Here,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    Underlay,
+    Uplink,
+)
 from isthmus.core.model import EndpointId
 from isthmus.core.trace import (
     Answer,
     Arrival,
+    Copy,
     Deliver,
     Drop,
     DropReason,
@@ -24,7 +35,9 @@ from isthmus.core.trace import (
     FromContainer,
     FromOverlay,
     FromUnderlay,
+    FromUplink,
     PassToKernel,
+    Tag,
     ToUnderlay,
     Verdict,
 )
@@ -33,14 +46,15 @@ from isthmus.edge.kernel.libbpf import Library, LoadedObject, TestRun, load, tes
 from isthmus.edge.kernel.programs import NAMES, object_path
 from isthmus.edge.kernel.tables import Tables
 from isthmus.wire.maps import Identity, Place, PlaceKey, Settings, pack_number, pack_settings, parse_verdict
-from tests.bpf.packets import HOST, A
+from tests.bpf.packets import HOST, WIRED, A, P
 
 _CLONE_NEWNET = 0x40000000
 _LO = 1  # the device of every packet of a test run
 _ELSEWHERE = 4242  # an interface without an endpoint
+_UPLINK, _IDLE = 88, 89
 _VOUCHED = 0xC5
 _NOWHERE = IPv4Address(0)
-_TC_OK, _TC_SHOT, _TC_REDIRECT = 0, 2, 7
+_TC_UNSPEC, _TC_SHOT, _TC_STOLEN, _TC_REDIRECT = 0xFFFFFFFF, 2, 4, 7
 
 
 @contextmanager
@@ -67,12 +81,12 @@ def _bpffs(path: Path) -> Iterator[Path]:
 class Rig:
     """One host's datapath. The endpoint of a `FromContainer` must be the one given to `hold` as `sender`."""
 
-    def __init__(self, library: Library, pins: Path, harness: Path, underlay: Underlay | None) -> None:
+    def __init__(self, library: Library, pins: Path, harness: dict[str, Path], underlay: Underlay | None) -> None:
         self._library = library
         settings = Settings(records_verdicts=True)
         if underlay:
             settings = Settings(77, underlay.vtep, underlay.port, underlay.fast_receive, True)
-        paths = {name: object_path(name) for name in NAMES} | {"from_tunnel": harness}
+        paths = {name: object_path(name) for name in NAMES} | harness
         self._objects: dict[str, LoadedObject] = {}
         for name, path in paths.items():
             self._objects[name] = load(library, path, pack_settings(settings), pins)
@@ -102,14 +116,19 @@ class Rig:
             case Leg(endpoint, network, mac, addresses):
                 ifindex = self._interfaces[endpoint]
                 self.tables.put_identity(ifindex, Identity(endpoint, network, mac, addresses))
-            case DirectoryEntry(network, address, mac, Here(endpoint)):
-                place = Place(self._interfaces.get(endpoint, _ELSEWHERE), _NOWHERE, mac)
-                self.tables.put_place(PlaceKey(network, address), place)
-            case DirectoryEntry(network, address, mac, there):
-                assert not isinstance(there, Here)
-                self.tables.put_place(PlaceKey(network, address), Place(0, there.vtep, mac))
+            case DirectoryEntry(network, address):
+                self.tables.put_place(PlaceKey(network, address), self._place(each))
+            case Flood(_, endpoints):
+                self.tables.put_flood(each, [self._interfaces.get(member, _ELSEWHERE) for member in endpoints])
+            case Uplink():
+                self.tables.put_uplink(_UPLINK)
             case Underlay():
                 pass  # settings, given when the programs were loaded
+
+    def _place(self, entry: DirectoryEntry) -> Place:
+        if isinstance(entry.place, Here):
+            return Place(self._interfaces.get(entry.place.endpoint, _ELSEWHERE), _NOWHERE, entry.mac)
+        return Place(0, entry.place.vtep, entry.mac)
 
     def run(self, arrival: Arrival) -> Verdict:
         """How the programs end this packet's way."""
@@ -121,6 +140,8 @@ class Rig:
             case FromOverlay(frame, vtep, vni, is_vouched):
                 sender = int(vtep) if vtep else 0
                 return self._verdict(self._run("from_tunnel", frame, (sender, vni), is_vouched=is_vouched))
+            case FromUplink():
+                return self._verdict(self._run_uplink(arrival))
             case ToUnderlay(frame, is_vouched):
                 return self._verdict(self._run("to_underlay", frame, is_vouched=is_vouched))
 
@@ -130,21 +151,33 @@ class Rig:
         program = self._objects[name].programs[name]
         return test_run(self._library, program, frame, context)
 
+    def _run_uplink(self, arrival: FromUplink) -> TestRun:
+        before = self.tables.uplink()
+        self.tables.put_uplink(_LO if arrival.is_active and before else _IDLE)
+        try:
+            tag = (0, 0) if arrival.vlan is None else (0x8100, arrival.vlan)
+            return self._run("from_trunk", arrival.frame, tag)
+        finally:
+            self.tables.put_uplink(before) if before else self.tables.remove_uplink()
+
     def _verdict(self, run: TestRun) -> Verdict:
         raw = self.maps["verdicts"].get(pack_number(0))
         assert raw
         last = parse_verdict(raw)
         names = {ifindex: endpoint for endpoint, ifindex in self._interfaces.items()}
         verdicts: dict[int, tuple[int, Verdict]] = {
-            1: (_TC_OK, PassToKernel()),
+            1: (_TC_UNSPEC, PassToKernel()),
             2: (_TC_REDIRECT, Deliver(names.get(last.ifindex, EndpointId("")), run.packet)),
             3: (_TC_REDIRECT, Encapsulate(last.vtep, last.vni)),
             4: (_TC_REDIRECT, Answer(run.packet)),
+            6: (_TC_REDIRECT, Tag(last.vni)),
+            7: (_TC_STOLEN, Copy(last.vni)),
         }
         if last.kind == 5:
             assert run.verdict == _TC_SHOT
             return Drop(DropReason(last.reason))
         code, verdict = verdicts[last.kind]
+        assert last.kind != 6 or last.ifindex == _UPLINK
         assert run.verdict == code
         return verdict
 
@@ -155,16 +188,17 @@ class Rig:
 
 
 @pytest.fixture(scope="session")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled from_tunnel."""
-    source = Path(__file__).with_name("from_tunnel.bpf.c")
-    return compile_one(source, tmp_path_factory.mktemp("harness"))
+def harness(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What plays the kernel's part before a program runs, compiled."""
+    place = tmp_path_factory.mktemp("harness")
+    sources = [Path(__file__).with_name(f"{name}.bpf.c") for name in ("from_tunnel", "from_trunk")]
+    return {source.name.split(".")[0]: compile_one(source, place) for source in sources}
 
 
 class Rigs:
     """Makes rigs, each with maps of its own, and ends them."""
 
-    def __init__(self, root: Path, harness: Path, stack: ExitStack) -> None:
+    def __init__(self, root: Path, harness: dict[str, Path], stack: ExitStack) -> None:
         self._root, self._harness, self._stack = root, harness, stack
         self._count = 0
         self.library = Library()
@@ -189,7 +223,7 @@ class Rigs:
 
 
 @pytest.fixture(scope="module")
-def rigs(tmp_path_factory: pytest.TempPathFactory, harness: Path) -> Iterator[Rigs]:
+def rigs(tmp_path_factory: pytest.TempPathFactory, harness: dict[str, Path]) -> Iterator[Rigs]:
     """A maker of rigs, in a network namespace of its own."""
     with ExitStack() as stack:
         stack.enter_context(_own_network())
@@ -200,3 +234,15 @@ def rigs(tmp_path_factory: pytest.TempPathFactory, harness: Path) -> Iterator[Ri
 def rig(rigs: Rigs) -> Rig:
     """The host of tests.bpf.packets, seen from A."""
     return rigs.make(HOST, A)
+
+
+@pytest.fixture(scope="module")
+def flooded(rigs: Rigs) -> Rig:
+    """The host of tests.bpf.packets with floods and an uplink, seen from A."""
+    return rigs.make(WIRED, A)
+
+
+@pytest.fixture(scope="module")
+def wired(rigs: Rigs) -> Rig:
+    """The same, seen from P."""
+    return rigs.make(WIRED, P)

@@ -8,6 +8,7 @@ from typing import Any
 from isthmus.core.datapath import (
     DatapathId,
     DirectoryEntry,
+    Flood,
     Here,
     KernelObject,
     KnownNetwork,
@@ -15,9 +16,10 @@ from isthmus.core.datapath import (
     Leg,
     There,
     Underlay,
+    Uplink,
 )
 from isthmus.core.model import Address, Encap, EndpointId, Mac, Tag, mac_of
-from isthmus.core.trace import Arrival, FromContainer, FromOverlay, FromUnderlay, ToUnderlay
+from isthmus.core.trace import Arrival, FromContainer, FromOverlay, FromUnderlay, FromUplink, ToUnderlay
 
 PORT = 8472
 SHORTEST_RUNNABLE = 54  # test runs refuse a frame that ends within its own first IP header
@@ -27,8 +29,9 @@ V4 = [IPv4Address(f"10.1.0.{i}") for i in range(10)]
 V6 = [IPv6Address(f"fd00::{i:x}") for i in range(10)]
 MACS = [mac_of(each) for each in V4]
 ROUTER_MAC, ALL, GROUP_V6 = Mac("02:42:00:00:00:01"), Mac("ff:ff:ff:ff:ff:ff"), Mac("33:33:ff:00:00:02")
-A, B, C, D = (EndpointId(letter * 64) for letter in "abcd")
+A, B, C, D, P, Q = (EndpointId(letter * 64) for letter in "abcdpq")
 NONE_V4, NONE_V6 = IPv4Address(0), IPv6Address(0)
+GROUP_V6_ADDRESS = IPv6Address("ff02::1:ff00:3")
 LINK_LOCAL_A = IPv6Address("fe80::2:aff:fe01:1")  # of A's MAC, 02:02:0a:01:00:01
 
 
@@ -61,6 +64,22 @@ HOST: list[KernelObject] = [
     *live(NET, 6, Here(C)),
     *live(OTHER_NET, 1, Here(C)),
     DirectoryEntry(NET, V4[8], MACS[8], Here(D)),
+]
+
+# The same with floods and an uplink. In the VLAN .1 P and .2 Q are here, .3 and .4 on another host, .5 is leaving,
+# .9 is a device on the wire.
+WIRED: list[KernelObject] = [
+    *HOST,
+    Uplink("eth2", True),
+    Leg(P, VLAN_NET, MACS[1], both(1), 1500),
+    Leg(Q, VLAN_NET, MACS[2], both(2), 1500),
+    *live(VLAN_NET, 1, Here(P)),
+    *live(VLAN_NET, 2, Here(Q)),
+    *live(VLAN_NET, 3, There(VTEP)),
+    *live(VLAN_NET, 4, There(VTEP)),
+    *live(VLAN_NET, 5, Here(EndpointId("e" * 64))),
+    Flood(NET, (A, B, D), (VTEP, STRANGER)),
+    Flood(VLAN_NET, (P, Q)),
 ]
 
 
@@ -134,7 +153,7 @@ def asked(rest: bytes, destination: Mac = ALL) -> FromContainer:
 
 
 def solicited(source: Address, l4: bytes, **more: Any) -> FromContainer:
-    rest = ipv6(source, IPv6Address("ff02::1:ff00:3"), l4, protocol=58, **more)
+    rest = ipv6(source, GROUP_V6_ADDRESS, l4, protocol=58, **more)
     return from_a(ethernet(GROUP_V6, MACS[1], 0x86DD, rest))
 
 
@@ -146,9 +165,11 @@ def mapped(address: IPv4Address) -> IPv6Address:
     return IPv6Address(f"::ffff:{address}")
 
 
-def any_inner(dice: random.Random, shortest: int = SHORTEST_RUNNABLE) -> bytes:
+def any_inner(
+    dice: random.Random, shortest: int = SHORTEST_RUNNABLE, sources: tuple[int, ...] = (1, 1, 1, 2, 3, 9)
+) -> bytes:
     """A frame, mostly near to a right one."""
-    source, destination = dice.choice([1, 1, 1, 2, 3, 9]), dice.choice([1, 2, 3, 4, 5, 6, 8, 9])
+    source, destination = dice.choice(sources), dice.choice([1, 2, 3, 4, 5, 6, 8, 9])
     macs = (
         dice.choice([MACS[destination]] * 4 + [ALL, MACS[3], GROUP_V6]),
         dice.choice([MACS[source]] * 4 + [MACS[1]]),
@@ -208,3 +229,54 @@ def any_arrival(dice: random.Random) -> Arrival:
             return FromUnderlay(any_tunnel(dice))
         case _:
             return ToUnderlay(any_tunnel(dice), dice.random() < 0.3)
+
+
+def from_p(frame: bytes) -> FromContainer:
+    return FromContainer(P, frame)
+
+
+def trunk(frame: bytes, vlan: int | None = 5, *, is_active: bool = True) -> FromUplink:
+    return FromUplink(frame, vlan, is_active)
+
+
+def for_group(source: int, *, by: int | None = None) -> bytes:
+    """From an address, by its own MAC or another, to all."""
+    to_all = ipv4(V4[source], IPv4Address("10.1.0.255"), DATA)
+    return ethernet(ALL, MACS[source if by is None else by], 0x800, to_all)
+
+
+def replied(sender: int, target: int, destination: Mac | None = None) -> bytes:
+    """An ARP reply."""
+    rest = arp(MACS[sender], V4[sender], V4[target], operation=2)
+    return ethernet(destination or MACS[target], MACS[sender], 0x806, rest)
+
+
+def advertised(
+    source: Address, destination: Address, target: Address, to: Mac, *, octets: int = 32, kind: int = 136
+) -> bytes:
+    """An advertisement, with its option or cut short."""
+    message = solicit(target, MACS[9], kind=kind, option=2)[:octets]
+    return ethernet(to, MACS[9], 0x86DD, ipv6(source, destination, message, protocol=58))
+
+
+def any_neighbourly(dice: random.Random) -> bytes:
+    """What may be asked and answered on a wire."""
+    asker, asked_for = dice.choice([9, 9, 9, 1, 3]), dice.choice([1, 1, 2, 3, 5, 9])
+    mac = dice.choice([MACS[asked_for]] * 3 + [ALL, MACS[2]])
+    own = [V6[asked_for], LINK_LOCAL_A, GROUP_V6_ADDRESS]
+    forms = [
+        ethernet(mac, MACS[asker], 0x806, arp(MACS[asker], V4[asker], V4[asked_for], dice.choice([1, 2]))),
+        advertised(V6[asker], dice.choice(own), V6[dice.choice([9, asker])], mac, octets=dice.choice([32, 32, 24, 20])),
+        ethernet(mac, MACS[9], 0x86DD, ipv6(V6[asker], dice.choice(own), solicit(V6[asked_for], MACS[9]), protocol=58)),
+        advertised(V6[9], LINK_LOCAL_A, V6[9], MACS[1], octets=24),
+    ]
+    return damaged(dice, dice.choice(forms), SHORTEST_RUNNABLE)
+
+
+def any_wired_arrival(dice: random.Random) -> Arrival:
+    if dice.random() < 0.4:
+        return from_p(any_inner(dice))
+    vlan, is_active = dice.choice([5, 5, 5, 5, 5, 6, 0, None]), dice.random() < 0.95
+    if dice.random() < 0.5:
+        return trunk(any_neighbourly(dice), vlan, is_active=is_active)
+    return trunk(any_inner(dice, sources=(9, 9, 9, 3, 1)), vlan, is_active=is_active)

@@ -33,6 +33,8 @@ def test_a_struct_is_as_large_in_c_as_in_python(name: str) -> None:
         ("networks", 4, "network"),
         ("directory", "place_key", "place"),
         ("vteps", 4, "vtep"),
+        ("uplinks", 4, 4),
+        ("floods", 4, "flood"),
         ("traffic", 4, "traffic"),
         ("drops", "drop_key", 8),
         ("verdicts", 4, "verdict"),

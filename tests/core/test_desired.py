@@ -4,8 +4,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from isthmus.core.datapath import (
+    FLOOD_LIMIT,
     DatapathId,
     DirectoryEntry,
+    Flood,
     Here,
     Inside,
     KnownNetwork,
@@ -13,6 +15,7 @@ from isthmus.core.datapath import (
     Leg,
     There,
     Underlay,
+    Uplink,
     container_link_name,
     datapath_id,
     host_link_name,
@@ -89,7 +92,49 @@ def test_a_container_here_brings_the_network_its_leg_and_the_whole_directory() -
         Leg(here.id, number, here.mac, (here.address,), 1450),
         DirectoryEntry(number, here.address, here.mac, Here(here.id)),
         DirectoryEntry(number, there.address, there.mac, There(VTEPS[TWO])),
+        Flood(number, (here.id,), (VTEPS[TWO],)),
     }
+
+
+def floods(network: Network, *endpoints: Endpoint) -> list[Flood]:
+    held = desired_network(world(*NODES, network, *endpoints), SEAT, KEY)
+    return [each for each in held if isinstance(each, Flood)]
+
+
+def test_what_is_for_all_goes_to_members_here_and_to_the_hosts_of_the_others() -> None:
+    number = datapath_id(NETWORK)
+    two = (endpoint(1, ONE).id, endpoint(2, ONE).id)
+    away, leaving = endpoint(3, TWO), endpoint(4, TWO, sandbox="")
+    assert floods(NETWORK, endpoint(2, ONE), endpoint(1, ONE), leaving) == [Flood(number, two)]
+    assert floods(NETWORK, endpoint(1, ONE), away, endpoint(5, TWO)) == [Flood(number, two[:1], (VTEPS[TWO],))]
+
+
+def test_in_a_vlan_the_wire_carries_what_is_for_all_to_other_hosts() -> None:
+    vlan = replace(NETWORK, encap=Encap.VLAN)
+    assert floods(vlan, endpoint(1, ONE), endpoint(2, TWO)) == [Flood(datapath_id(vlan), (endpoint(1, ONE).id,))]
+
+
+def test_a_network_that_does_not_flood_has_no_flood_unless_it_is_a_vlan() -> None:
+    still = replace(NETWORK, is_flooding=False)
+    assert floods(still, endpoint(1, ONE), endpoint(2, TWO)) == []
+    assert len(floods(replace(still, encap=Encap.VLAN), endpoint(1, ONE))) == 1
+
+
+def test_a_flood_reaches_the_first_members_and_no_more() -> None:
+    big = replace(NETWORK, subnet=replace(SUBNET, prefix=IPv4Network("10.0.0.0/8")))
+    members = [replace(endpoint(1, ONE), id=EndpointId(f"{i:064x}")) for i in range(FLOOD_LIMIT + 4)]
+    assert [each.endpoints for each in floods(big, *members)] == [tuple(each.id for each in members[:FLOOD_LIMIT])]
+
+
+def test_containers_of_a_vlan_have_the_uplinks_mtu() -> None:
+    seat = replace(SEAT, uplink_mtu_bytes=9000)
+    held = desired_network(world(*NODES, replace(NETWORK, encap=Encap.VLAN), endpoint(1, ONE)), seat, KEY)
+    assert [each.mtu_bytes for each in held if isinstance(each, Leg)] == [9000]
+
+
+def test_a_host_holds_its_uplinks_and_one_is_active() -> None:
+    seat = replace(SEAT, underlay=None, uplinks=("eth2", "eth3"), active_uplink="eth3")
+    assert desired_host(world(*NODES), seat) == {Uplink("eth2", False), Uplink("eth3", True)}
 
 
 def test_an_endpoint_that_has_not_joined_is_nowhere() -> None:

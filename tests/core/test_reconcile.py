@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from isthmus.core.datapath import (
     DatapathId,
     DirectoryEntry,
+    Flood,
     Here,
     KernelObject,
     KnownNetwork,
     KnownVtep,
     Leg,
     Underlay,
+    Uplink,
 )
 from isthmus.core.model import Encap, EndpointId, Mac, Tag
 from isthmus.core.reconcile import Step, Verb, place_of, steps
@@ -26,10 +28,14 @@ EVERYTHING: list[KernelObject] = [
     KnownVtep(IPv4Address("192.168.2.11")),
     Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1450),
     DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e1"))),
+    *(Uplink(device, device == "eth2") for device in ("eth2", "eth3")),
+    Flood(DatapathId(1), (EndpointId("e1"),)),
 ]
 VARIANTS: list[KernelObject] = [
     Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1400),
     DirectoryEntry(DatapathId(1), ADDRESS, MAC, Here(EndpointId("e2"))),
+    Uplink("eth2", False),
+    Flood(DatapathId(1), (EndpointId("e1"), EndpointId("e2")), (IPv4Address("192.168.2.11"),)),
 ]
 
 
@@ -60,7 +66,7 @@ def test_reachability_comes_last_and_goes_first() -> None:
     added = [step.target for step in steps(frozenset(EVERYTHING), frozenset())]
     removed = [step.target for step in steps(frozenset(), frozenset(EVERYTHING))]
     assert isinstance(added[0], Underlay)
-    assert isinstance(added[-1], DirectoryEntry)
+    assert [type(each) for each in added[-2:]] == [DirectoryEntry, Flood]
     assert removed == added[::-1]
 
 
@@ -73,4 +79,10 @@ def test_an_entry_that_moves_is_never_missing_meanwhile() -> None:
 def test_a_leg_that_differs_is_mended_and_not_cut_off() -> None:
     old = Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1450)
     new = Leg(EndpointId("e1"), DatapathId(1), MAC, (ADDRESS,), 1400)
+    assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.ADD, new),)
+
+
+def test_a_flood_that_changes_is_written_over_in_one_step() -> None:
+    old = Flood(DatapathId(1), (EndpointId("e1"),))
+    new = Flood(DatapathId(1), (EndpointId("e1"), EndpointId("e2")))
     assert steps(frozenset([new]), frozenset([old])) == (Step(Verb.ADD, new),)

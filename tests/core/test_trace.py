@@ -9,7 +9,8 @@ from isthmus.core.datapath import Here, There
 from isthmus.core.trace import Answer, Deliver, Drop, DropReason, Encapsulate, FromContainer, tables_of, trace
 from isthmus.core.trace.frames import internet_checksum
 from tests.bpf.cases import LOSSES, WAYS, Case
-from tests.bpf.packets import HOST, MACS, V4, V6, VTEP, A, B, arp, asked, from_a, solicit, solicited, v4_frame
+from tests.bpf.packets import HOST, MACS, V4, V6, VTEP, WIRED, A, B, arp, asked, from_a, solicit, solicited, v4_frame
+from tests.bpf.wired import SEEN_FROM_A, SEEN_FROM_P
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -20,9 +21,16 @@ def test_a_packet_ends_as_the_case_says(case: Case) -> None:
     assert verdict == case.verdict or (case.verdict is Answer and isinstance(verdict, Answer))
 
 
+@pytest.mark.parametrize("case", SEEN_FROM_A + SEEN_FROM_P, ids=lambda case: case.name)
+def test_floods_and_vlans_end_as_the_case_says(case: Case) -> None:
+    verdict = trace(tables_of(WIRED), case.arrival).verdict
+    assert verdict == case.verdict or (case.verdict is Answer and isinstance(verdict, Answer))
+
+
 def test_every_stage_is_said_in_a_sentence() -> None:
-    for case in WAYS + LOSSES:
-        stages = trace(tables_of(HOST), case.arrival).stages
+    told = [(HOST, case) for case in WAYS + LOSSES] + [(WIRED, case) for case in SEEN_FROM_A + SEEN_FROM_P]
+    for objects, case in told:
+        stages = trace(tables_of(objects), case.arrival).stages
         assert stages
         assert all(each.endswith(".") for each in stages)
         if isinstance(case.verdict, Drop):

@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from isthmus.core.datapath import DirectoryEntry, Here, KernelObject, KnownNetwork, KnownVtep, Leg, There, Underlay
-from isthmus.core.desired import mtu_of
-from isthmus.core.model import AddressClaim, ClaimPurpose, Endpoint, Network, NetworkKey, mac_of
+from isthmus.core.datapath import (
+    DirectoryEntry,
+    Flood,
+    Here,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    There,
+    Underlay,
+)
+from isthmus.core.model import VXLAN_OVERHEAD_BYTES, AddressClaim, ClaimPurpose, Endpoint, Network, NetworkKey, mac_of
 from isthmus.core.reconcile import Step, Verb
 from isthmus.wire import keys
 from tests.simulation.engine import Attachment
@@ -84,8 +93,20 @@ def _wanted(node: SimNode, nodes: list[SimNode], networks: dict[str, Network]) -
             yield KnownNetwork(number, network.encap, network.tag)  # type: ignore[arg-type]  # a VNI is its own number
             yield DirectoryEntry(number, here.address, mac, place)  # type: ignore[arg-type]
             if each is node:
-                mtu_bytes = mtu_of(network, 1500)
+                mtu_bytes = 1500 - VXLAN_OVERHEAD_BYTES
                 yield Leg(here.endpoint, number, mac, (here.address,), mtu_bytes)  # type: ignore[arg-type]
+    yield from (_flood(name, network, node, nodes) for name, network in networks.items() if name in own)
+
+
+def _flood(name: str, network: Network, node: SimNode, nodes: list[SimNode]) -> Flood:
+    members = {each.name: [here.endpoint for here in _members(each, name)] for each in nodes}
+    others = sorted(each.vtep for each in nodes if each is not node and members[each.name])
+    return Flood(network.tag, tuple(sorted(members[node.name])), tuple(others))  # type: ignore[arg-type]
+
+
+def _members(node: SimNode, name: str) -> Iterator[Attachment]:
+    attachments = node.engine.attachments.values()
+    return (each for each in attachments if node.engine.our_networks[each.network].name == name)
 
 
 def _check_names(node: SimNode, nodes: list[SimNode]) -> None:

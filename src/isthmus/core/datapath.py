@@ -28,7 +28,17 @@ _VLAN_BIT = 1 << 24  # VNIs have 24 bits (RFC 7348 section 5), so VLAN ids live 
 
 def datapath_id(network: Network) -> DatapathId:
     """The network's number in the maps: its VNI, or its VLAN id with bit 24 set. Unique, never allocated."""
-    return DatapathId(network.tag if network.encap is Encap.VXLAN else _VLAN_BIT | network.tag)
+    return DatapathId(network.tag) if network.encap is Encap.VXLAN else vlan_datapath_id(network.tag)
+
+
+def vlan_datapath_id(vlan: int) -> DatapathId:
+    """The number of the network in this VLAN."""
+    return DatapathId(_VLAN_BIT | vlan)
+
+
+def is_vlan(number: DatapathId) -> bool:
+    """Whether a network with this number travels by VLAN."""
+    return bool(number & _VLAN_BIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,14 @@ class Underlay:
     vtep: IPv4Address
     port: int
     fast_receive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A device of the trunk, with our program on it. VLAN networks leave and enter by the one that is active."""
+
+    device: str
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +130,22 @@ class DirectoryEntry:
     place: Here | There
 
 
-KernelObject = Underlay | KnownVtep | KnownNetwork | Leg | DirectoryEntry
+FLOOD_LIMIT = 256  # legs, and hosts, that get copies; FLOOD_LEGS and FLOOD_HOSTS of bpf/abi.h
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """Who gets what is for all in a network, or for a group: its legs here, and the hosts that have members.
+
+    Both sorted, and FLOOD_LIMIT at most.
+    """
+
+    network: DatapathId
+    endpoints: tuple[EndpointId, ...]
+    vteps: tuple[IPv4Address, ...] = ()
+
+
+KernelObject = Underlay | Uplink | KnownVtep | KnownNetwork | Leg | DirectoryEntry | Flood
 
 
 def host_link_name(endpoint: EndpointId) -> str:

@@ -1,12 +1,14 @@
 """From the world and a node's place in it to what that node should hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from isthmus.core.datapath import (
+    FLOOD_LIMIT,
     DirectoryEntry,
     DockerNetwork,
+    Flood,
     Here,
     Inside,
     KernelObject,
@@ -15,6 +17,7 @@ from isthmus.core.datapath import (
     Leg,
     There,
     Underlay,
+    Uplink,
     datapath_id,
     docker_network,
 )
@@ -32,19 +35,28 @@ from isthmus.core.world import Population, World
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's place: its name and what carries its packets; without an underlay only local traffic flows."""
+    """A node's place: its name and what carries its packets; without an underlay only local traffic flows.
+
+    `uplinks` are the devices of the trunk that are there, in the operator's order; `active_uplink` is one of them.
+    """
 
     node: NodeName
     underlay: Underlay | None
     underlay_mtu_bytes: int
+    uplinks: tuple[str, ...] = ()
+    active_uplink: str | None = None
+    uplink_mtu_bytes: int = 1500
 
 
 def desired_host(world: World, seat: Seat) -> frozenset[KernelObject]:
-    """What the node holds whoever lives on it: its tunnel, and the tunnels of the others."""
+    """What the node holds whoever lives on it: its uplinks, its tunnel, and the tunnels of the others."""
+    uplinks = frozenset(Uplink(device, device == seat.active_uplink) for device in seat.uplinks)
     if seat.underlay is None:
-        return frozenset()
+        return uplinks
     others = (record.vtep for name, record in world.nodes.items() if name != seat.node)
-    return frozenset([seat.underlay, *(KnownVtep(vtep) for vtep in others if vtep and vtep != seat.underlay.vtep)])
+    return uplinks | frozenset(
+        [seat.underlay, *(KnownVtep(vtep) for vtep in others if vtep and vtep != seat.underlay.vtep)]
+    )
 
 
 def desired_network(world: World, seat: Seat, key: NetworkKey) -> frozenset[KernelObject]:
@@ -55,9 +67,19 @@ def desired_network(world: World, seat: Seat, key: NetworkKey) -> frozenset[Kern
     if network is None or not ours:
         return frozenset()
     number = datapath_id(network)
-    legs = (_leg(network, each, mtu_of(network, seat.underlay_mtu_bytes)) for each in ours)
+    legs = (_leg(network, each, mtu_of(network, seat)) for each in ours)
     entries = (entry for each in joined for entry in _entries(world, seat, network, each))
-    return frozenset([KnownNetwork(number, network.encap, network.tag), *legs, *entries])
+    is_flooding = network.encap is Encap.VLAN or network.is_flooding
+    floods = [_flood(world, seat, network, joined)] if is_flooding else []
+    return frozenset([KnownNetwork(number, network.encap, network.tag), *floods, *legs, *entries])
+
+
+def _flood(world: World, seat: Seat, network: Network, joined: Iterable[Endpoint]) -> Flood:
+    here = sorted(each.id for each in joined if each.node == seat.node)
+    elsewhere = {each.node for each in joined} - {seat.node}
+    vteps = {world.vtep(node) for node in elsewhere} if network.encap is Encap.VXLAN and seat.underlay else set()
+    hosts = sorted(each for each in vteps if each is not None)
+    return Flood(datapath_id(network), tuple(here[:FLOOD_LIMIT]), tuple(hosts[:FLOOD_LIMIT]))
 
 
 def _leg(network: Network, endpoint: Endpoint, mtu_bytes: int) -> Leg:
@@ -73,10 +95,9 @@ def _leg(network: Network, endpoint: Endpoint, mtu_bytes: int) -> Leg:
     return Leg(endpoint.id, datapath_id(network), endpoint.mac, endpoint.addresses, mtu_bytes, inside)
 
 
-def mtu_of(network: Network, underlay_mtu_bytes: int) -> int:
-    """The largest packet that a container of this network may send whole."""
-    overhead_bytes = VXLAN_OVERHEAD_BYTES if network.encap is Encap.VXLAN else 0
-    return underlay_mtu_bytes - overhead_bytes
+def mtu_of(network: Network, seat: Seat) -> int:
+    """The largest packet that a container of this network may send whole. A VLAN's tag is no part of it."""
+    return seat.underlay_mtu_bytes - VXLAN_OVERHEAD_BYTES if network.encap is Encap.VXLAN else seat.uplink_mtu_bytes
 
 
 def _entries(world: World, seat: Seat, network: Network, endpoint: Endpoint) -> Iterator[DirectoryEntry]:

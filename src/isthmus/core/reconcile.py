@@ -4,7 +4,16 @@ from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from isthmus.core.datapath import DirectoryEntry, KernelObject, KnownNetwork, KnownVtep, Leg, Underlay
+from isthmus.core.datapath import (
+    DirectoryEntry,
+    Flood,
+    KernelObject,
+    KnownNetwork,
+    KnownVtep,
+    Leg,
+    Underlay,
+    Uplink,
+)
 
 
 class Verb(StrEnum):
@@ -23,7 +32,15 @@ class Step:
 
 
 # Identity and isolation first, reachability last; removal runs the other way.
-_RANK: dict[type, int] = {Underlay: 0, KnownNetwork: 1, KnownVtep: 2, Leg: 3, DirectoryEntry: 4}
+_RANK: dict[type, int] = {
+    Underlay: 0,
+    Uplink: 1,
+    KnownNetwork: 2,
+    KnownVtep: 3,
+    Leg: 4,
+    DirectoryEntry: 5,
+    Flood: 6,
+}
 
 
 def steps(desired: Set[KernelObject], actual: Set[KernelObject]) -> tuple[Step, ...]:
@@ -44,6 +61,10 @@ def place_of(target: KernelObject) -> Hashable:
     match target:
         case Underlay():
             return Underlay
+        case Uplink():
+            return (Uplink, target.device)
+        case Flood():
+            return (Flood, target.network)
         case Leg():
             return target.endpoint
         case DirectoryEntry():

@@ -1,13 +1,14 @@
 """Keys and values of the BPF maps, and the programs' settings, as bytes: the structs of bpf/abi.h."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from isthmus.core.datapath import DatapathId
+from isthmus.core.datapath import FLOOD_LIMIT, DatapathId
 from isthmus.core.model import Address, Encap, EndpointId, Mac
 
-LAYOUT = 1  # of the maps; the path of their pins carries it, so two layouts never meet
+LAYOUT = 2  # of the maps; the path of their pins carries it, so two layouts never meet
 
 # Host order where the C type is __u32, network order where it is __be*; the targets are little-endian.
 _SETTINGS = struct.Struct("<I4s2s??")
@@ -17,6 +18,7 @@ _PLACE = struct.Struct("<I4s6s2x")
 _TRAFFIC = struct.Struct("<4Q")
 _DROP_KEY = struct.Struct("<II")
 _VERDICT = struct.Struct("<III4sI")
+_FLOOD = struct.Struct(f"<II{4 * FLOOD_LIMIT}s{4 * FLOOD_LIMIT}s")
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
@@ -36,6 +38,7 @@ SIZES = {
     "traffic": _TRAFFIC.size,
     "drop_key": _DROP_KEY.size,
     "verdict": _VERDICT.size,
+    "flood": _FLOOD.size,
 }
 
 
@@ -181,6 +184,25 @@ def parse_place(raw: bytes) -> Place:
     return Place(ifindex, IPv4Address(vtep), _parse_mac(mac))
 
 
+def pack_flood(ifindexes: Sequence[int], vteps: Sequence[IPv4Address]) -> bytes:
+    """`struct flood`: the legs here, and the hosts that have members; FLOOD_LIMIT each at most."""
+    legs, hosts = b"".join(map(_U32.pack, ifindexes)), b"".join(each.packed for each in vteps)
+    return _FLOOD.pack(len(ifindexes), len(vteps), legs, hosts)
+
+
+def parse_flood(raw: bytes) -> tuple[list[int], list[IPv4Address]]:
+    """The legs and the hosts behind `struct flood`.
+
+    Raises:
+        ValueError: nobody of ours wrote that.
+    """
+    leg_count, host_count, legs, hosts = _FLOOD.unpack(raw)
+    if max(leg_count, host_count) > FLOOD_LIMIT:
+        raise ValueError(f"a flood of {leg_count} legs and {host_count} hosts")
+    ifindexes = [number for (number,) in _U32.iter_unpack(legs[: 4 * leg_count])]
+    return ifindexes, [IPv4Address(hosts[at : at + 4]) for at in range(0, 4 * host_count, 4)]
+
+
 def pack_vtep_key(address: IPv4Address) -> bytes:
     """A key of `vteps`."""
     return address.packed
@@ -191,6 +213,7 @@ def parse_vtep_key(raw: bytes) -> IPv4Address:
     return IPv4Address(raw)
 
 
+UPLINK_KEY = _U32.pack(0)  # of the one row of `uplinks`
 VTEP_VALUE = _U32.pack(1)  # `struct vtep`: being in the map is all it says
 NO_TRAFFIC = _TRAFFIC.pack(0, 0, 0, 0)
 

@@ -96,7 +96,8 @@ class Network:
     """A subnet and the tag under which it travels.
 
     `tag` is the one in force; `configured_tag` the one the operator asked for, 0 for any.
-    `label` is Contiv's `cfgdTag`, kept for its clients.
+    `label` is Contiv's `cfgdTag`, kept for its clients. `is_flooding`: broadcast and multicast reach members on other
+    hosts by VXLAN, and those here; a VLAN network always floods.
     """
 
     key: NetworkKey
@@ -109,6 +110,7 @@ class Network:
     configured_tag: int = 0
     nw_type: NetworkType = NetworkType.DATA
     label: str = ""
+    is_flooding: bool = True
 
 
 @dataclass(frozen=True, slots=True)

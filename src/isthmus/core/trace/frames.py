@@ -17,6 +17,7 @@ _WALKED = (0, 43, 60)  # hop-by-hop options, routing, destination options; RFC 8
 _MAX_EXTENSION_HEADERS = 6
 _DISCOVERY = range(133, 138)  # RFC 4861 section 4
 _SOLICITATION_BYTES = 32
+_ND_BARE_BYTES = 24  # before the options
 _NO_ADDRESS = IPv6Address(0)
 
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
@@ -44,14 +45,20 @@ class Packet:
     l4_offset: int = 0
     is_discovery: bool = False
 
+    @property
+    def is_for_group(self) -> bool:
+        """Whether it is for all or for a group, other than to find neighbours."""
+        return is_group(self.destination_mac) and self.ethertype != ARP and not self.is_discovery
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An ARP request or a neighbour solicitation."""
+    """An ARP request or a neighbour solicitation, or else an answer to one."""
 
     sender: Address
     sender_mac: Mac
     target: Address
+    is_request: bool = True
 
 
 def parse_frame(frame: bytes) -> Packet:
@@ -115,16 +122,16 @@ def _with(
 
 
 def parse_arp(packet: Packet) -> Question:
-    """Who asks for whose MAC.
+    """Who asks for whose MAC, or answers whom.
 
     Raises:
-        DroppedError: it is no request for an IPv4 address.
+        DroppedError: it is neither a request for an IPv4 address nor a reply.
     """
     arp = packet.frame[ETHERNET_BYTES:]
     require(len(arp) >= _ARP.size, DropReason.TRUNCATED)
     fields = _ARP.unpack_from(arp)
-    require(fields[:5] == (1, IPV4, 6, 4, 1), DropReason.ARP_FORM)
-    return Question(IPv4Address(fields[6]), _mac(fields[5]), IPv4Address(fields[8]))
+    require(fields[:4] == (1, IPV4, 6, 4) and fields[4] in (1, 2), DropReason.ARP_FORM)
+    return Question(IPv4Address(fields[6]), _mac(fields[5]), IPv4Address(fields[8]), fields[4] == 1)
 
 
 def answer_arp(packet: Packet, question: Question, mac: Mac) -> bytes:
@@ -141,14 +148,33 @@ def parse_solicitation(packet: Packet) -> Question:
     Raises:
         DroppedError: it is not.
     """
-    message = packet.frame[packet.l4_offset :]
     require(packet.source != _NO_ADDRESS, DropReason.ADDRESS_PROBE)
-    is_plain = packet.l4_offset == ETHERNET_BYTES + 40 and len(message) == _SOLICITATION_BYTES
-    require(is_plain, DropReason.NEIGHBOUR_DISCOVERY)
-    kind, code, _, _, target, *_ = _ND.unpack(message)
+    require(is_plain_solicitation(packet), DropReason.NEIGHBOUR_DISCOVERY)
+    kind, code, _, _, target, *_ = _ND.unpack(packet.frame[packet.l4_offset :])
     hop_limit = packet.frame[ETHERNET_BYTES + 7]
     require((kind, code, hop_limit) == (135, 0, 255), DropReason.NEIGHBOUR_DISCOVERY)
     return Question(packet.source, packet.source_mac, IPv6Address(target))
+
+
+def is_plain_solicitation(packet: Packet) -> bool:
+    """Whether a message has no extension headers, and is as long as one with the asker's MAC and nothing else."""
+    return packet.l4_offset == ETHERNET_BYTES + 40 and len(packet.frame) - packet.l4_offset == _SOLICITATION_BYTES
+
+
+def parse_discovery(packet: Packet) -> Question:
+    """A solicitation, or an advertisement with any options or none.
+
+    Raises:
+        DroppedError: it is neither.
+    """
+    message = packet.frame[packet.l4_offset :]
+    require(packet.source != _NO_ADDRESS, DropReason.ADDRESS_PROBE)
+    is_whole = packet.l4_offset == ETHERNET_BYTES + 40 and len(message) >= _ND_BARE_BYTES
+    require(is_whole, DropReason.NEIGHBOUR_DISCOVERY)
+    kind, code, target = message[0], message[1], IPv6Address(message[8:_ND_BARE_BYTES])
+    is_right = (code, packet.frame[ETHERNET_BYTES + 7]) == (0, 255) and target.ipv4_mapped is None
+    require(is_right and kind in (135, 136), DropReason.NEIGHBOUR_DISCOVERY)
+    return Question(packet.source, packet.source_mac, target, kind == 135)
 
 
 def has_source_option(packet: Packet) -> bool:

@@ -4,128 +4,41 @@ The stages stand in the order of the programs under bpf/, one function a hook.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import assert_never
 
-from isthmus.core.datapath import (
-    DatapathId,
-    DirectoryEntry,
-    Here,
-    KernelObject,
-    KnownNetwork,
-    KnownVtep,
-    Leg,
-    There,
-    Underlay,
-)
-from isthmus.core.model import Address, Encap, EndpointId
+from isthmus.core.datapath import DatapathId, DirectoryEntry, Here, Leg, There, is_vlan, vlan_datapath_id
+from isthmus.core.model import Address, Encap
 from isthmus.core.trace import frames
 from isthmus.core.trace.drops import DropReason
 from isthmus.core.trace.frames import DroppedError, Packet, require
+from isthmus.core.trace.receive import check_remote_source, deliver
+from isthmus.core.trace.tables import Tables
+from isthmus.core.trace.ways import (
+    Answer,
+    Arrival,
+    Copy,
+    Deliver,
+    Drop,
+    Encapsulate,
+    FromContainer,
+    FromOverlay,
+    FromUnderlay,
+    FromUplink,
+    PassToKernel,
+    Tag,
+    ToUnderlay,
+    Verdict,
+)
+from isthmus.core.trace.wire import take_arp, take_discovery
 
 OUTER_BYTES = 50  # Ethernet 14, IPv4 20, UDP 8, VXLAN 8; RFC 7348 section 5
 _UDP = 17
 _VNI_IS_VALID = 0x08000000
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What the programs look up: the maps and settings of one host."""
-
-    underlay: Underlay | None = None
-    vteps: frozenset[IPv4Address] = frozenset()
-    networks: Mapping[DatapathId, KnownNetwork] = field(default_factory=dict)
-    legs: Mapping[EndpointId, Leg] = field(default_factory=dict)
-    directory: Mapping[tuple[DatapathId, Address], DirectoryEntry] = field(default_factory=dict)
-
-
-def tables_of(objects: Iterable[KernelObject]) -> Tables:
-    """The tables that these objects make."""
-    everything = list(objects)
-    return Tables(
-        next((each for each in everything if isinstance(each, Underlay)), None),
-        frozenset(each.address for each in everything if isinstance(each, KnownVtep)),
-        {each.id: each for each in everything if isinstance(each, KnownNetwork)},
-        {each.endpoint: each for each in everything if isinstance(each, Leg)},
-        {(each.network, each.address): each for each in everything if isinstance(each, DirectoryEntry)},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FromContainer:
-    """A frame at the host's end of an endpoint's veth."""
-
-    endpoint: EndpointId
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FromUnderlay:
-    """A frame that enters by the underlay's device."""
-
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FromOverlay:
-    """A frame that the kernel took out of a tunnel.
-
-    `vtep` is None where there was no tunnel; `is_vouched`: it entered by the underlay's device.
-    """
-
-    frame: bytes
-    vtep: IPv4Address | None
-    vni: int
-    is_vouched: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToUnderlay:
-    """A frame about to leave by the underlay's device; `is_vouched`: our tunnel sent it."""
-
-    frame: bytes
-    is_vouched: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Into an endpoint's sandbox, as this frame."""
-
-    endpoint: EndpointId
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Encapsulate:
-    """Through the tunnel to another host."""
-
-    vtep: IPv4Address
-    vni: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Back to the asker, as this frame."""
-
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PassToKernel:
-    """Not ours to judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Lost, and counted."""
-
-    reason: DropReason
-
-
-Arrival = FromContainer | FromUnderlay | FromOverlay | ToUnderlay
-Verdict = Deliver | Encapsulate | Answer | PassToKernel | Drop
+_VLAN_ID_MASK = 0xFFF
+_NO_ADDRESS = IPv6Address(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +71,8 @@ def _walk(tables: Tables, arrival: Arrival, note: _Note) -> Verdict:
             return _from_underlay(tables, arrival, note)
         case FromOverlay():
             return _from_overlay(tables, arrival, note)
+        case FromUplink():
+            return _from_uplink(tables, arrival, note)
         case ToUnderlay():
             return _to_underlay(tables, arrival, note)
         case _:
@@ -175,44 +90,85 @@ def _from_container(tables: Tables, arrival: FromContainer, note: _Note) -> Verd
         return _answer_arp(tables, leg, packet, note)
     if packet.is_discovery:
         return _answer_solicitation(tables, leg, packet, note)
-    require(not frames.is_group(packet.destination_mac), DropReason.MULTICAST)
+    if frames.is_group(packet.destination_mac):
+        return _flood_out(tables, leg, packet, note)
     require(packet.source in leg.addresses, DropReason.SOURCE_ADDRESS)
     note(f"Its source {packet.source} is the endpoint's.")
-    entry = _locate(tables, leg.network, packet, note)
+    return _send(tables, leg.network, packet, note)
+
+
+def _send(tables: Tables, network: DatapathId, packet: Packet, note: _Note) -> Verdict:
+    if is_vlan(network) and (network, packet.destination) not in tables.directory:
+        note(f"Nobody of ours is {packet.destination}; it may be on the wire.")
+        return _tag(tables, network)
+    entry = _locate(tables, network, packet, note)
     match entry.place:
         case Here(endpoint):
-            return _deliver(tables, leg.network, packet, endpoint)
+            return deliver(tables, network, packet, endpoint)
         case There(vtep):
-            return _encapsulate(tables, leg.network, vtep)
+            return _tag(tables, network) if is_vlan(network) else _encapsulate(tables, network, vtep)
         case _:
             assert_never(entry.place)
 
 
-def _answer_arp(tables: Tables, leg: Leg, packet: Packet, note: _Note) -> Answer:
+def _tag(tables: Tables, network: DatapathId) -> Tag:
+    require(tables.has_uplink, DropReason.NO_UPLINK)
+    _check_network(tables, network)
+    return Tag(network & _VLAN_ID_MASK)
+
+
+def _flood_out(tables: Tables, leg: Leg, packet: Packet, note: _Note) -> Verdict:
+    flood = tables.floods.get(leg.network)
+    if flood is None or packet.source == _NO_ADDRESS:
+        raise DroppedError(DropReason.MULTICAST)
+    require(packet.source in (*leg.addresses, frames.link_local(leg.mac)), DropReason.SOURCE_ADDRESS)
+    _check_network(tables, leg.network)
+    others = sum(each != leg.endpoint for each in flood.endpoints)
+    note(f"It is for a group or for all: {others} others here, {len(flood.vteps)} other hosts.")
+    if is_vlan(leg.network) and tables.has_uplink:
+        return _tag(tables, leg.network)
+    return Copy(others + len(flood.vteps))
+
+
+def _flood_in(tables: Tables, network: DatapathId, packet: Packet) -> Copy:
+    check_remote_source(tables, network, packet.source)
+    flood = tables.floods.get(network)
+    if flood is None:
+        raise DroppedError(DropReason.MULTICAST)
+    return Copy(len(flood.endpoints))
+
+
+def _answer_arp(tables: Tables, leg: Leg, packet: Packet, note: _Note) -> Verdict:
     question = frames.parse_arp(packet)
+    require(question.is_request, DropReason.ARP_FORM)
     require(question.sender_mac == leg.mac, DropReason.ARP_SENDER)
     require(question.sender != IPv4Address(0), DropReason.ADDRESS_PROBE)
     require(question.sender in leg.addresses, DropReason.ARP_SENDER)
-    require(question.target != question.sender, DropReason.ADDRESS_PROBE)
+    if question.target == question.sender:
+        require(is_vlan(leg.network), DropReason.ADDRESS_PROBE)
+        note("It announces its own address; the wire hears of it.")
+        return _tag(tables, leg.network)
     entry = _neighbour(tables, leg, question.target, note)
-    return Answer(frames.answer_arp(packet, question, entry.mac))
+    return Answer(frames.answer_arp(packet, question, entry.mac)) if entry else _tag(tables, leg.network)
 
 
-def _answer_solicitation(tables: Tables, leg: Leg, packet: Packet, note: _Note) -> Answer:
+def _answer_solicitation(tables: Tables, leg: Leg, packet: Packet, note: _Note) -> Verdict:
     question = frames.parse_solicitation(packet)
     own = (*leg.addresses, frames.link_local(leg.mac))
     require(question.sender in own, DropReason.SOURCE_ADDRESS)
     require(frames.has_source_option(packet), DropReason.NEIGHBOUR_DISCOVERY)
     require(question.target not in leg.addresses, DropReason.ADDRESS_PROBE)
     entry = _neighbour(tables, leg, question.target, note)
-    return Answer(frames.answer_solicitation(packet, question, entry.mac))
+    return Answer(frames.answer_solicitation(packet, question, entry.mac)) if entry else _tag(tables, leg.network)
 
 
-def _neighbour(tables: Tables, leg: Leg, target: Address, note: _Note) -> DirectoryEntry:
+def _neighbour(tables: Tables, leg: Leg, target: Address, note: _Note) -> DirectoryEntry | None:
     note(f"It asks for the MAC of {target}.")
     entry = tables.directory.get((leg.network, target))
     if entry is None:
-        raise DroppedError(DropReason.UNKNOWN_NEIGHBOUR)
+        require(is_vlan(leg.network), DropReason.UNKNOWN_NEIGHBOUR)
+        note("Nobody of ours has it, so the wire is asked.")
+        return None
     note(f"The host answers in its place: {entry.mac}.")
     return entry
 
@@ -230,14 +186,6 @@ def _locate(tables: Tables, network: DatapathId, packet: Packet, note: _Note) ->
     return entry
 
 
-def _deliver(tables: Tables, network: DatapathId, packet: Packet, endpoint: EndpointId) -> Deliver:
-    receiver = tables.legs.get(endpoint)
-    if receiver is None or receiver.network != network:
-        raise DroppedError(DropReason.NO_RECEIVER)
-    require(packet.source not in receiver.addresses, DropReason.SOURCE_IS_LOCAL)
-    return Deliver(endpoint, packet.frame)
-
-
 def _encapsulate(tables: Tables, network: DatapathId, vtep: IPv4Address) -> Encapsulate:
     require(tables.underlay is not None, DropReason.NO_UNDERLAY)
     _check_network(tables, network)
@@ -248,29 +196,35 @@ def _check_network(tables: Tables, network: DatapathId) -> None:
     known = tables.networks.get(network)
     if known is None:
         raise DroppedError(DropReason.UNKNOWN_NETWORK)
-    require(known.encap is Encap.VXLAN, DropReason.ENCAP)
+    require(known.encap is (Encap.VLAN if is_vlan(network) else Encap.VXLAN), DropReason.ENCAP)
 
 
 def _from_overlay(tables: Tables, arrival: FromOverlay, note: _Note) -> Verdict:
     require(arrival.vtep is not None, DropReason.NO_TUNNEL_KEY)
     require(arrival.is_vouched, DropReason.NOT_FROM_UNDERLAY)
     require(arrival.vtep in tables.vteps, DropReason.UNKNOWN_VTEP)
+    require(not is_vlan(DatapathId(arrival.vni)), DropReason.ENCAP)
     _check_network(tables, DatapathId(arrival.vni))
     note(f"It came in network {arrival.vni} from the host with VTEP {arrival.vtep}.")
     return _admit(tables, DatapathId(arrival.vni), arrival.frame, note)
 
 
-def _admit(tables: Tables, network: DatapathId, frame: bytes, note: _Note) -> Deliver:
+def _admit(tables: Tables, network: DatapathId, frame: bytes, note: _Note) -> Verdict:
     packet = frames.parse_frame(frame)
+    if packet.is_for_group:
+        return _flood_in(tables, network, packet)
+    return _admit_one(tables, network, packet, note)
+
+
+def _admit_one(tables: Tables, network: DatapathId, packet: Packet, note: _Note) -> Deliver:
     require(packet.ethertype != frames.ARP, DropReason.ARP_FORM)
     require(not frames.is_group(packet.destination_mac), DropReason.MULTICAST)
     require(not packet.is_discovery, DropReason.NEIGHBOUR_DISCOVERY)
-    sender = tables.directory.get((network, packet.source))
-    require(sender is None or isinstance(sender.place, There), DropReason.SOURCE_IS_LOCAL)
+    check_remote_source(tables, network, packet.source)
     place = _locate(tables, network, packet, note).place
     if isinstance(place, There):
         raise DroppedError(DropReason.NOT_HERE)
-    return _deliver(tables, network, packet, place.endpoint)
+    return deliver(tables, network, packet, place.endpoint)
 
 
 def _from_underlay(tables: Tables, arrival: FromUnderlay, note: _Note) -> Verdict:
@@ -285,8 +239,28 @@ def _from_underlay(tables: Tables, arrival: FromUnderlay, note: _Note) -> Verdic
     if not (underlay.fast_receive and outer.is_plain and is_known):
         note("The tunnel device unpacks and judges it.")
         return PassToKernel()
+    packet = frames.parse_frame(arrival.frame[OUTER_BYTES:])
+    if packet.is_for_group:
+        note("The tunnel device unpacks it, and copies are made there.")
+        return PassToKernel()
     note(f"It is unpacked here: network {network}, from the host with VTEP {outer.source}.")
-    return _admit(tables, network, arrival.frame[OUTER_BYTES:], note)
+    return _admit_one(tables, network, packet, note)
+
+
+def _from_uplink(tables: Tables, arrival: FromUplink, note: _Note) -> Verdict:
+    network = vlan_datapath_id(arrival.vlan or 0)
+    known = tables.networks.get(network)
+    if arrival.vlan is None or known is None or known.encap is not Encap.VLAN:
+        note("It is in no VLAN of ours.")
+        return PassToKernel()
+    require(arrival.is_active and tables.has_uplink, DropReason.IDLE_UPLINK)
+    note(f"It came in VLAN {arrival.vlan}, and lost its tag.")
+    packet = frames.parse_frame(arrival.frame)
+    if packet.ethertype == frames.ARP:
+        return take_arp(tables, network, packet)
+    if packet.is_discovery:
+        return take_discovery(tables, network, packet)
+    return _flood_in(tables, network, packet) if packet.is_for_group else _admit_one(tables, network, packet, note)
 
 
 def _to_underlay(tables: Tables, arrival: ToUnderlay, note: _Note) -> Verdict:

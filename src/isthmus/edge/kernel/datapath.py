@@ -11,7 +11,7 @@ from isthmus.core.errors import KernelRefusedError
 from isthmus.core.model import EndpointId
 from isthmus.edge.kernel.libbpf import Library
 from isthmus.edge.kernel.links import Link, Links, Side
-from isthmus.edge.kernel.programs import FROM_CONTAINER, has_same_tables, load_programs
+from isthmus.edge.kernel.programs import FROM_CONTAINER, FROM_UPLINK, has_same_tables, load_programs
 from isthmus.edge.kernel.tables import Tables
 from isthmus.wire.maps import LAYOUT, Settings
 
@@ -38,19 +38,21 @@ class Datapath:
         self._pinned = self._find_pins()
 
     async def reload(self, settings: Settings) -> None:
-        """Load this build's programs with other settings and put them on every leg, under traffic."""
+        """Load this build's programs with other settings and put them on every leg and uplink, under traffic."""
         self.mend_pins()  # or the programs would get maps of their own, and empty ones
         before = self.programs
         self.programs = load_programs(self.library, settings, self._pins)
         self.tables.follow(self.programs.maps)
         before.close()
-        await self.renew_legs()
+        await self.renew_all()
 
-    async def renew_legs(self) -> None:
-        """Renew whatever of ours is on a leg."""
+    async def renew_all(self) -> None:
+        """Renew whatever of ours is on a leg or on an uplink."""
         for link in await self.links.all():
             if is_host_link(link):
                 await self.renew(link.index, Side.INGRESS, FROM_CONTAINER)
+            else:
+                await self.renew(link.index, Side.TRUNK, FROM_UPLINK)
 
     async def renew(self, index: int, side: Side, name: str) -> None:
         """Put this build's program in the place of an earlier one: now if they share tables, else at the switch."""

@@ -23,7 +23,7 @@ _NEWTFILTER, _DELTFILTER = 44, 45
 _NFT_SUBSYSTEM = 10
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_IFALIAS, _IFLA_LINK_NETNSID = 3, 4, 20, 37
 _NFT_OBJECT_TABLE = 1  # the table's name is attribute 1 of tables, chains, rules and sets alike
-_IFF_UP = 1
+_IFF_UP, _IFF_PROMISC = 1, 1 << 8
 _CLSACT = 0xFFFF0000
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -41,6 +41,7 @@ class Look:
     mtu_bytes: int
     is_up: bool
     alias: str = ""
+    is_promiscuous: bool = False
 
 
 @dataclass(slots=True)
@@ -60,9 +61,9 @@ class Heard:
 class Events:
     """Two sockets that listen in the namespace of the thread that opens them, between `open` and `close`."""
 
-    def __init__(self, priority: int, own_port: int) -> None:
-        """Filters of `priority` are ours; what the socket `own_port` did to them is no news."""
-        self._priority = priority
+    def __init__(self, priorities: frozenset[int], own_port: int) -> None:
+        """Filters of `priorities` are ours; what the socket `own_port` did to them is no news."""
+        self._priorities = priorities
         self._own_port = own_port
         self._heard = Heard()
         self.stirred = asyncio.Event()
@@ -127,7 +128,7 @@ class Events:
 
     def _hear_filter(self, kind: int, body: memoryview) -> None:
         _, index, handle, _, info = _TCMSG.unpack_from(body)
-        is_filter = kind in (_NEWTFILTER, _DELTFILTER) and info >> 16 == self._priority
+        is_filter = kind in (_NEWTFILTER, _DELTFILTER) and info >> 16 in self._priorities
         if is_filter or (kind == _DELQDISC and handle == _CLSACT):
             self._heard.filters.add(index)
             self.stirred.set()
@@ -155,7 +156,7 @@ def _split(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 def _look(flags: int, attributes: dict[int, bytes]) -> Look:
     mtu_bytes = int.from_bytes(attributes.get(_IFLA_MTU, b""), "little")
     name, alias = (_text(attributes.get(each, b"")) for each in (_IFLA_IFNAME, _IFLA_IFALIAS))
-    return Look(name, mtu_bytes, bool(flags & _IFF_UP), alias)
+    return Look(name, mtu_bytes, bool(flags & _IFF_UP), alias, bool(flags & _IFF_PROMISC))
 
 
 def _attributes(rest: memoryview) -> dict[int, bytes]:

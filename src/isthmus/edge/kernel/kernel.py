@@ -8,6 +8,7 @@ from typing import assert_never
 
 from isthmus.core.datapath import (
     DirectoryEntry,
+    Flood,
     Here,
     KernelObject,
     KnownNetwork,
@@ -15,6 +16,7 @@ from isthmus.core.datapath import (
     Leg,
     There,
     Underlay,
+    Uplink,
     host_link_name,
 )
 from isthmus.core.model import Address, EndpointId
@@ -22,7 +24,7 @@ from isthmus.core.reconcile import Step, Verb
 from isthmus.edge.kernel.datapath import Datapath, is_host_link
 from isthmus.edge.kernel.events import Events
 from isthmus.edge.kernel.legs import add_leg, endpoint_of, read_legs, remove_leg, sweep
-from isthmus.edge.kernel.links import PRIORITY, Link, Links, default_source
+from isthmus.edge.kernel.links import PRIORITY, TRUNK_PRIORITY, Link, Links, default_source
 from isthmus.edge.kernel.plug import plug
 from isthmus.edge.kernel.tables import Drops, Tables
 from isthmus.edge.kernel.underlay import (
@@ -33,6 +35,7 @@ from isthmus.edge.kernel.underlay import (
     renew_underlay,
     settings_left,
 )
+from isthmus.edge.kernel.uplinks import add_uplink, read_uplinks, remove_uplink
 from isthmus.edge.kernel.watch import Watch
 from isthmus.wire.maps import Place, PlaceKey, Traffic
 
@@ -62,7 +65,7 @@ class Kernel:
         """
         self._links = Links()
         await self._links.open()
-        self._events = Events(PRIORITY, self._links.port)
+        self._events = Events(frozenset([PRIORITY, TRUNK_PRIORITY]), self._links.port)
         self._watch = Watch(self._events)
         try:
             links = await self._links.all()
@@ -73,7 +76,7 @@ class Kernel:
         try:
             self._events.open()
             sweep(self._datapath, links)
-            await self._datapath.renew_legs()
+            await self._datapath.renew_all()
             await renew_underlay(self._datapath, links)
         except BaseException:
             await self.close()
@@ -96,9 +99,12 @@ class Kernel:
             self._watch.keep_legs({self._ifindexes[each.endpoint]: each for each in legs})
             self._watch.keep_parted(each.name for each in links if is_host_link(each) and each.is_parted)
             self._keep_underlay(underlays[0] if underlays else None, links)
+            uplinks = await read_uplinks(self._datapath, links)
+            self._watch.keep_uplinks({index: uplink.device for index, uplink in uplinks.items()})
             tables = self._datapath.tables
             entries = await asyncio.to_thread(_directory, tables, links)
-            return frozenset([*underlays, *tables.networks(), *tables.vteps(), *legs, *entries])
+            rows: list[KernelObject] = [*tables.vteps(), *tables.networks(), *entries, *_floods(tables, links)]
+            return frozenset([*underlays, *uplinks.values(), *legs, *rows])
 
     async def apply(self, step: Step) -> None:
         """Take one step. Adding twice equals adding once; removing what is gone succeeds.
@@ -154,17 +160,28 @@ class Kernel:
                 # Those that have the programs now: somebody may have made others meanwhile.
                 overlay, carrier = await add_underlay(self._datapath, target)
                 self._watch.keep_underlay(target, overlay, carrier)
-            case KnownVtep(address):
-                self._tables.put_vtep(address)
-            case KnownNetwork():
-                self._tables.put_network(target)
+            case Uplink():
+                self._watch.keep_uplink(await add_uplink(self._datapath, target))
             case Leg(endpoint):
                 self._ifindexes[endpoint] = await add_leg(self._datapath, target)
                 self._watch.keep_leg(self._ifindexes[endpoint], target)
                 if self._watch.was_parted(host_link_name(endpoint)):
                     await plug(self._links, target)
+            case KnownVtep() | KnownNetwork() | DirectoryEntry() | Flood():
+                await self._put_row(target)
+            case _:
+                assert_never(target)
+
+    async def _put_row(self, target: KnownVtep | KnownNetwork | DirectoryEntry | Flood) -> None:
+        match target:
+            case KnownVtep(address):
+                self._tables.put_vtep(address)
+            case KnownNetwork():
+                self._tables.put_network(target)
             case DirectoryEntry():
                 self._tables.put_place(_key(target), await self._place(target))
+            case Flood(_, endpoints):
+                self._tables.put_flood(target, [await self._ifindex_of(each) for each in endpoints])
             case _:
                 assert_never(target)
 
@@ -173,16 +190,28 @@ class Kernel:
             case Underlay():
                 self._watch.keep_underlay(None, None, None)
                 await remove_underlay(self._datapath, target)
-            case KnownVtep(address):
-                self._tables.remove_vtep(address)
-            case KnownNetwork():
-                self._tables.remove_network(target)
+            case Uplink(device):
+                self._watch.forget_uplink(device)
+                await remove_uplink(self._datapath, device)
             case Leg(endpoint):
                 self._ifindexes.pop(endpoint, None)
                 self._watch.forget_leg(host_link_name(endpoint))
                 await remove_leg(self._datapath, endpoint)
+            case KnownVtep() | KnownNetwork() | DirectoryEntry() | Flood():
+                self._remove_row(target)
+            case _:
+                assert_never(target)
+
+    def _remove_row(self, target: KnownVtep | KnownNetwork | DirectoryEntry | Flood) -> None:
+        match target:
+            case KnownVtep(address):
+                self._tables.remove_vtep(address)
+            case KnownNetwork():
+                self._tables.remove_network(target)
             case DirectoryEntry():
                 self._tables.remove_place(_key(target))
+            case Flood(network):
+                self._tables.remove_flood(network)
             case _:
                 assert_never(target)
 
@@ -220,6 +249,11 @@ class Kernel:
         """
         return (await self._links.find_or_fail(link)).mtu_bytes
 
+    async def links_of(self, names: Sequence[str]) -> dict[str, Link]:
+        """Those of these links that are there."""
+        found = [await self._links.find(name) for name in names]
+        return {each.name: each for each in found if each is not None}
+
     async def default_address(self) -> IPv4Address | None:
         """The source address of the default route; None where there is none."""
         return default_source()
@@ -236,6 +270,14 @@ class Kernel:
 
 def _key(entry: DirectoryEntry) -> PlaceKey:
     return PlaceKey(entry.network, entry.address)
+
+
+def _floods(tables: Tables, links: Sequence[Link]) -> list[Flood]:
+    endpoints = {each.index: endpoint_of(each) for each in links if is_host_link(each)}
+    return [
+        Flood(network, tuple(endpoints.get(ifindex, _GONE) for ifindex in ifindexes), tuple(vteps))
+        for network, ifindexes, vteps in tables.floods()
+    ]
 
 
 def _directory(tables: Tables, links: Sequence[Link]) -> list[DirectoryEntry]:

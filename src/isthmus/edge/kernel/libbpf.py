@@ -15,6 +15,7 @@ from isthmus.core.errors import KernelRefusedError
 _LOG_LINES = 40  # of the verifier's; the last ones hold the reason
 _LOG_INFO = 1  # LIBBPF_INFO; debug is above
 _BATCH = 4096
+_BATCH_BYTES = 1 << 20
 _PERCPU_TYPES = (5, 10)  # BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH
 
 _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
@@ -158,12 +159,13 @@ class Map:
         return zip(_cut(keys, self.key_bytes), _cut(values, self.value_bytes), strict=True)
 
     def _batches(self) -> Iterator[tuple[bytes, bytes]]:
-        keys = ctypes.create_string_buffer(_BATCH * self.key_bytes)
-        values = ctypes.create_string_buffer(_BATCH * self.value_bytes)
+        batch = min(_BATCH, _BATCH_BYTES // self.value_bytes)
+        keys = ctypes.create_string_buffer(batch * self.key_bytes)
+        values = ctypes.create_string_buffer(batch * self.value_bytes)
         cursor, count, at = ctypes.create_string_buffer(64), c_uint32(), None
         ends = False
         while not ends:
-            count.value = _BATCH
+            count.value = batch
             result = self.library.so.bpf_map_lookup_batch(self.fd, at, cursor, keys, values, byref(count), None)
             ends = result == -errno.ENOENT
             if not ends:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,36 @@ from isthmus.core.model import Address, Mac
 from isthmus.edge.kernel.programs import Program
 
 PRIORITY = 0x4953  # of our filters on every device; with the handle it makes a filter ours
+TRUNK_PRIORITY = PRIORITY + 1  # of an uplink's: it comes second where one device is the underlay's too
 _HANDLE = 1
-_IFF_UP = 1
+_IFF_UP, _IFF_RUNNING, IFF_PROMISC = 1, 1 << 6, 1 << 8
 _ANY_ELSEWHERE = "192.0.2.1"  # TEST-NET-1: has no route but the default one; RFC 5737
 
 
-class Side(IntEnum):
-    """Where on a device a filter sits: clsact's two parents."""
+class Side(Enum):
+    """Where on a device a filter sits: one of clsact's two parents, and the priority there."""
 
-    INGRESS = 0xFFFFFFF2
-    EGRESS = 0xFFFFFFF3
+    INGRESS = (0xFFFFFFF2, PRIORITY)
+    EGRESS = (0xFFFFFFF3, PRIORITY)
+    TRUNK = (0xFFFFFFF2, TRUNK_PRIORITY)
+
+    @property
+    def parent(self) -> int:
+        """The tc parent."""
+        return self.value[0]
+
+    @property
+    def priority(self) -> int:
+        """Our priority there."""
+        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link as the kernel describes it.
 
-    `is_parted`: its other end is in another network namespace. `port` is a vxlan device's.
+    `is_parted`: its other end is in another network namespace. `is_running`: up, and so is the cable. `port` is a
+    vxlan device's.
     """
 
     name: str
@@ -45,6 +58,8 @@ class Link:
     kind: str = ""
     port: int = 0
     is_parted: bool = False
+    is_running: bool = False
+    is_promiscuous: bool = False
 
 
 class Links:
@@ -132,6 +147,11 @@ class Links:
         with _asked(f"set {attributes} on link {link}"):
             await self._netlink.link("set", index=index, **attributes)
 
+    async def set_promiscuous(self, link: Link, *, is_on: bool) -> None:
+        """Let a link's device take frames for MACs and VLANs that are not its own, or no more."""
+        with _asked(f"set link {link.name} promiscuous"):
+            await self._netlink.link("set", index=link.index, flags=IFF_PROMISC * is_on, change=IFF_PROMISC)
+
     async def move(self, link: Link, netns: Path, name: str) -> None:
         """Move a link into another namespace, there to have this name, in one step.
 
@@ -161,8 +181,8 @@ class Links:
                 "bpf",
                 index,
                 _HANDLE,
-                parent=side,
-                prio=PRIORITY,
+                parent=side.parent,
+                prio=side.priority,
                 fd=program.fd,
                 name=program.label,
                 direct_action=True,
@@ -178,12 +198,12 @@ class Links:
     async def label_at(self, index: int, side: Side) -> str | None:
         """The label of the program that we have on a device."""
         with _asked(f"list filters of link {index}"):
-            filters = await self._netlink.tc("dump-filter", index=index, parent=side)
+            filters = await self._netlink.tc("dump-filter", index=index, parent=side.parent)
             rows = [each async for each in filters]
         for each in rows:
             options = each.get_attr("TCA_OPTIONS")
-            is_ours = each["info"] >> 16 == PRIORITY and each["handle"] == _HANDLE
-            if is_ours and each["parent"] == side and options is not None:
+            is_ours = each["info"] >> 16 == side.priority and each["handle"] == _HANDLE
+            if is_ours and each["parent"] == side.parent and options is not None:
                 label: str = options.get_attr("TCA_BPF_NAME")
                 return label
         return None
@@ -193,7 +213,7 @@ class Links:
         if await self.label_at(index, side) is None:
             return
         with _asked(f"detach from link {index}"):
-            await self._netlink.tc("del-filter", "bpf", index, _HANDLE, parent=side, prio=PRIORITY)
+            await self._netlink.tc("del-filter", "bpf", index, _HANDLE, parent=side.parent, prio=side.priority)
 
 
 def silence_ipv6(name: str) -> None:
@@ -238,4 +258,6 @@ def _link(message: Any) -> Link:
         kind=kind,
         port=(details.get_attr("IFLA_VXLAN_PORT") or 0) if details and kind == "vxlan" else 0,
         is_parted=message.get_attr("IFLA_LINK_NETNSID") is not None,
+        is_running=bool(message["flags"] & _IFF_RUNNING),
+        is_promiscuous=bool(message["flags"] & IFF_PROMISC),
     )

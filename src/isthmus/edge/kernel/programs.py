@@ -1,4 +1,4 @@
-"""The four BPF programs of this build, loaded with one set of settings."""
+"""The BPF programs of this build, loaded with one set of settings."""
 
 import errno
 import hashlib
@@ -14,8 +14,9 @@ from isthmus.wire.maps import Settings, pack_settings
 FROM_CONTAINER = "from_container"
 FROM_OVERLAY = "from_overlay"
 FROM_UNDERLAY = "from_underlay"
+FROM_UPLINK = "from_uplink"
 TO_UNDERLAY = "to_underlay"
-NAMES = (FROM_CONTAINER, FROM_OVERLAY, FROM_UNDERLAY, TO_UNDERLAY)
+NAMES = (FROM_CONTAINER, FROM_OVERLAY, FROM_UNDERLAY, FROM_UPLINK, TO_UNDERLAY)
 
 
 @dataclass(frozen=True, slots=True)

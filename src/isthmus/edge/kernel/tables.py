@@ -1,10 +1,10 @@
 """The maps' rows as values. Reading and writing a row is one system call; nothing here waits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from isthmus.core.datapath import DatapathId, KnownNetwork, KnownVtep
+from isthmus.core.datapath import DatapathId, Flood, KnownNetwork, KnownVtep
 from isthmus.core.model import EndpointId, Tag
 from isthmus.core.trace import DropReason
 from isthmus.edge.kernel.libbpf import Map
@@ -12,7 +12,7 @@ from isthmus.edge.kernel.rows import Rows
 from isthmus.wire import maps
 from isthmus.wire.maps import Identity, Place, PlaceKey, Traffic
 
-OURS = ("endpoints", "networks", "vteps", "directory")  # the maps that the programs only read
+OURS = ("endpoints", "networks", "vteps", "directory", "uplinks", "floods")  # the maps that the programs only read
 _TAG_MASK = (1 << 24) - 1
 
 
@@ -103,6 +103,32 @@ class Tables:
     def remove_vtep(self, address: IPv4Address) -> None:
         """Forget a host."""
         self._rows["vteps"].remove(maps.pack_vtep_key(address))
+
+    def uplink(self) -> int | None:
+        """The ifindex of the active uplink."""
+        return next((maps.parse_number(value) for _, value in self._rows["uplinks"]), None)
+
+    def put_uplink(self, ifindex: int) -> None:
+        """Let VLAN networks leave and enter by this device."""
+        self._rows["uplinks"].put(maps.UPLINK_KEY, maps.pack_number(ifindex))
+
+    def remove_uplink(self) -> None:
+        """Let VLAN networks end on this host."""
+        self._rows["uplinks"].remove(maps.UPLINK_KEY)
+
+    def floods(self) -> list[tuple[DatapathId, list[int], list[IPv4Address]]]:
+        """For each network, the interfaces and the hosts that get what is for all."""
+        return self._rows["floods"].read(
+            lambda key, value: (DatapathId(maps.parse_number(key)), *maps.parse_flood(value))
+        )
+
+    def put_flood(self, flood: Flood, ifindexes: Sequence[int]) -> None:
+        """Say who gets what is for all; `ifindexes` are those of the flood's endpoints."""
+        self._rows["floods"].put(maps.pack_number(flood.network), maps.pack_flood(ifindexes, flood.vteps))
+
+    def remove_flood(self, network: DatapathId) -> None:
+        """Let nobody get what is for all."""
+        self._rows["floods"].remove(maps.pack_number(network))
 
     def directory(self) -> list[tuple[PlaceKey, Place]]:
         """Where every address lives."""

@@ -26,6 +26,7 @@ class Watch:
         self._parted: set[str] = set()
         self._underlay: Underlay | None = None
         self._tunnel: dict[int, Look] = {}
+        self._uplinks: dict[int, str] = {}
 
     def keep_legs(self, legs: dict[int, Leg]) -> None:
         """These are all legs, by the ifindex of the host's end."""
@@ -56,23 +57,44 @@ class Watch:
         indexes = [each.index for each in (overlay, carrier) if each]
         self._tunnel = dict(zip(indexes, both, strict=True))
 
+    def keep_uplinks(self, devices: dict[int, str]) -> None:
+        """These are all uplinks, whole, by ifindex."""
+        self._uplinks = devices
+
+    def keep_uplink(self, link: Link) -> None:
+        """An uplink is there, whole."""
+        self._uplinks[link.index] = link.name
+
+    def forget_uplink(self, device: str) -> None:
+        """An uplink is to be let go of."""
+        self._uplinks = {index: name for index, name in self._uplinks.items() if name != device}
+
     def is_as_left(self) -> bool:
         """Whether nothing that happened since the last time changed what is ours; what is new counts if it may be."""
         heard = self._events.take()
         self._parted |= {name for name in heard.parted if name.startswith(_HOST_LINK_PREFIX)}
         left = self._legs | self._tunnel
-        if heard.is_incomplete or heard.filters & left.keys():
+        if heard.is_incomplete or heard.filters & (left.keys() | self._uplinks.keys()):
             return False
         if not all(self._is_as_left(left.get(index), look) for index, look in heard.links.items()):
+            return False
+        if not all(self._is_uplink_as_left(index, look) for index, look in heard.links.items()):
             return False
         return TABLE not in heard.tables or self._underlay is None or is_untracked(self._underlay.port)
 
     def _is_as_left(self, left: Look | None, now: Look | None) -> bool:
         if left is None:
             return now is None or not self._may_be_ours(now.name)
+        now = now and replace(now, is_promiscuous=False)  # harmless
         if now is not None and self._underlay and left.name == self._underlay.device:
             now = replace(now, is_up=left.is_up, alias=left.alias)  # the carrier's own affair
         return now == left
+
+    def _is_uplink_as_left(self, index: int, now: Look | None) -> bool:
+        """What else an uplink is, is the operator's affair."""
+        if index in self._uplinks:
+            return now is not None and now.name == self._uplinks[index] and now.is_promiscuous
+        return now is None or now.name not in self._uplinks.values()
 
     def _may_be_ours(self, name: str) -> bool:
         carrier = self._underlay.device if self._underlay else None
