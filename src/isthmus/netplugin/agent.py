@@ -32,6 +32,7 @@ from isthmus.netplugin.options import Options, address_of_host_name
 from isthmus.netplugin.plugin import plugin_app
 from isthmus.netplugin.salvage import Salvage
 from isthmus.netplugin.signals import Signals
+from isthmus.netplugin.uplinks import Uplinks
 from isthmus.netplugin.vigil import keep_vigil
 
 _MTU_BYTES = 1500  # of a host without an underlay: nothing is tunnelled, so any would do
@@ -62,6 +63,7 @@ class Agent:
         self._membership = Membership(edges.store, options.node, log)
         self._store = store = edges.store.behind(self._membership)  # two hosts of one name would undo each other's work
         self._mirror = Mirror(store, log, edges.memory.load())
+        self._uplinks = Uplinks(edges.kernel, options.uplinks, log)
         self._kernel_turns = KernelTurns(edges.kernel, signals.moved, log)
         self._engine_turns = EngineTurns(edges.engine, self._mirror, edges.network_ids, signals, log)
         self._name_turns = NameTurns(edges.names, NameBook(options.node), log)
@@ -88,7 +90,7 @@ class Agent:
         answers.result()
 
     async def _turn(self) -> None:
-        seat = await self._find_seat()
+        seat = await self._uplinks.seat(await self._find_seat())
         memory, turns = self._edges.memory, (self._kernel_turns, self._engine_turns, self._name_turns)
         for listener in (*turns, self._report, self._salvage, self._membership, memory):
             self._mirror.listen(listener.notice)
@@ -98,6 +100,7 @@ class Agent:
         parts = (
             self._mirror.run(),
             self._kernel_turns.run(seat),
+            self._uplinks.run(seat, self._kernel_turns.reseat),
             self._engine_turns.run(),
             self._census.run(),
             self._report.run(),
@@ -118,6 +121,7 @@ class Agent:
             self._kernel_turns,
             self._edges.engine,
             self._edges.network_ids,
+            has_uplinks=bool(self._options.uplinks),
         )
         return plugin_app(driver, self._store.ready, self._explain, self._log)
 
@@ -139,6 +143,7 @@ class Agent:
             self._mirror.unreadable,
             self._name_turns.problems,
             self._engine_turns.problems,
+            self._uplinks.problems,
         )
         return {title: text for part in (*parts, self._kernel_turns.problems) for title, text in part.items()}
 

@@ -31,6 +31,7 @@ class Driver:
     kernel: KernelTurns
     engine: Engine
     network_ids: NetworkIds
+    has_uplinks: bool = False
     pace: Pace = field(default_factory=Pace)
 
     async def request_pool(self, request: docker.RequestPool) -> bytes:
@@ -88,8 +89,10 @@ class Driver:
         if request.address is None:
             raise InvalidError(f"endpoint {request.endpoint_id[:12]} has no IPv4 address")
         network = owned(await self.mirror.reached(), owner).network
-        if network.encap is not Encap.VXLAN:
-            raise ConflictError(f"network {network.key} is a VLAN network; only VXLAN networks take containers so far")
+        if network.encap is Encap.VLAN and not self.has_uplinks:
+            raise ConflictError(
+                f"network {network.key} is a VLAN network, and node {self.node} has no uplink: see netplugin -vlan-if"
+            )
         endpoint = Endpoint(
             id=request.endpoint_id,
             network=network.key,

@@ -78,22 +78,30 @@ class KernelTurns:
         if not any(isinstance(each, Leg) and each.endpoint == endpoint.id for each in held):
             raise KernelRefusedError(0, self._problems.get(endpoint.network, f"no leg for {endpoint.id[:12]}"))
 
+    def reseat(self, seat: Seat) -> None:
+        """The node's place has changed: everything is looked at again."""
+        self._seat = seat
+        if self._world is not None:
+            self._dirty |= {None, *self._world.networks}
+            self._wake.set()
+
     async def run(self, seat: Seat) -> None:
         """Turn for ever. Nothing is touched before the first whole world is known."""
+        self._seat = seat
         await self._wake.wait()
-        await self._audit(seat)
+        await self._audit()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._turn_on(seat))
+            tasks.create_task(self._turn_on())
             tasks.create_task(self._guard.run(self._alarm))
             tasks.create_task(self._adopt_orphans())
 
-    async def _turn_on(self, seat: Seat) -> None:
+    async def _turn_on(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             end_s = loop.time() + self._audit_s
             while await self._is_woken(end_s - loop.time()) and not self._is_alarmed:
-                await self._turn(seat)
-            await self._audit(seat)
+                await self._turn()
+            await self._audit()
 
     async def _adopt_orphans(self) -> None:
         """Plug in what lost its link while no agent ran, unless the engine asks for it by then: Join is tried again."""
@@ -117,11 +125,11 @@ class KernelTurns:
         if self._problems:
             await asyncio.sleep(_RETRY_S)
 
-    async def _audit(self, seat: Seat) -> None:
+    async def _audit(self) -> None:
         """Look at the whole kernel and mend what differs: at start, and from time to time."""
         while True:
             try:
-                return await self._whole_turn(seat)
+                return await self._whole_turn()
             except EdgeError as error:
                 self._log.warning("the kernel cannot be read; will retry", reason=str(error))
                 await asyncio.sleep(_RETRY_S)
@@ -138,11 +146,11 @@ class KernelTurns:
             return bool(self._problems)
         return True
 
-    async def _whole_turn(self, seat: Seat) -> None:
+    async def _whole_turn(self) -> None:
         self._is_alarmed = False
         world = self._take()
         assert world is not None
-        wanted = {part: _desired(world, seat, part) for part in (None, *world.networks)}
+        wanted = {part: _desired(world, self._seat, part) for part in (None, *world.networks)}
         union: frozenset[KernelObject] = frozenset().union(*wanted.values())
         actual = await self._kernel.read()
         strangers = actual - union
@@ -160,11 +168,11 @@ class KernelTurns:
             self._settle(part, objects, failed, still_there=strangers if part is None else frozenset())
         await self._done(world)
 
-    async def _turn(self, seat: Seat) -> None:
+    async def _turn(self) -> None:
         parts = frozenset(self._dirty)
         world = self._take()
         assert world is not None
-        wanted = {part: _desired(world, seat, part) for part in parts}
+        wanted = {part: _desired(world, self._seat, part) for part in parts}
         before = {part: self._held.get(part, frozenset()) for part in parts}
         union: frozenset[KernelObject] = frozenset().union(*wanted.values())
         unplugged, self._unplugged = self._unplugged, set()  # they are there, and to be added again all the same

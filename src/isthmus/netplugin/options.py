@@ -50,6 +50,7 @@ IGNORED = (
     Flag(("syslog", "use-syslog"), "ignored: logs go to stderr", Kind.SWITCH),
     Flag(("syslog-url",), "ignored"),
 )
+_LONGEST_LINK_NAME = 15  # IFNAMSIZ, with the zero byte; linux/if.h
 _PORTS = range(1, 65536)
 
 
@@ -101,7 +102,7 @@ def read_options(parsed: Parsed, host_name: str) -> Options:
         tls=_tls(parsed),
         vtep=_vtep(parsed.text("vtep-ip")),
         vxlan_port=port,
-        uplinks=tuple(filter(None, parsed.text("vlan-if").split(","))),
+        uplinks=_uplinks(parsed.text("vlan-if")),
         docker_socket=Path(parsed.text("docker-socket")),
         plugin_socket=Path(parsed.text("plugin-socket")),
         log_level=level,
@@ -124,6 +125,18 @@ def _tls(parsed: Parsed) -> TlsFiles | None:
     if not authority:
         return None
     return TlsFiles(Path(authority), Path(certificate) if certificate else None, Path(key) if key else None)
+
+
+def _uplinks(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (each.strip() for each in text.split(","))))
+    for name in names:
+        if len(name) > _LONGEST_LINK_NAME or "/" in name or any(map(str.isspace, name)):
+            raise InvalidError(
+                f"-vlan-if {name}: a device's name has 1 to {_LONGEST_LINK_NAME} characters, no '/' or space"
+            )
+    if len(set(names)) < len(names):
+        raise InvalidError(f"-vlan-if {text}: it names a device twice")
+    return names
 
 
 def _vtep(text: str) -> IPv4Address | None:
