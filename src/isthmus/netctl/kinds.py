@@ -128,6 +128,7 @@ KINDS = (
             _fixed("ipv6Gateway", normal=_address),
             _fixed_number("pktTag"),
             _fixed("nwType", default="data"),
+            _fixed("multicast", default="on"),
             _fixed("cfgdTag"),
         ),
     ),

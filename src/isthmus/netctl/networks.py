@@ -35,6 +35,9 @@ _OPTIONS = {
     "nwType": Flag(("nw-type", "n"), "data, or infra for the hosts themselves", default="data", completes="data|infra"),
     "encap": Flag(("encap", "e"), "vlan or vxlan", default="vxlan", completes="vlan|vxlan"),
     "pktTag": Flag(("pkt-tag", "p"), "VLAN id or VNI; 0 is any", Kind.NUMBER),
+    "multicast": Flag(
+        ("multicast", "m"), "on or off: whether broadcast and multicast reach others", completes="on|off"
+    ),
     "subnet": Flag(("subnet", "s"), "A.B.C.D/LEN, or A.B.C.D-E.F.G.H/LEN for a part of it"),
     "gateway": Flag(("gateway", "g"), "Gateway's address within the subnet"),
     "ipv6Subnet": Flag(("subnetv6", "s6"), "IPv6 subnet"),

@@ -47,6 +47,7 @@ ALL = {
     "ipv6Subnet": "2001:db8::/64",
     "ipv6Gateway": "2001:db8::1",
     "cfgdTag": "label.one",
+    "multicast": "off",
 }
 WISH = NetworkRequest(
     KEY,
@@ -58,6 +59,7 @@ WISH = NetworkRequest(
     7,
     NetworkType.INFRA,
     "label.one",
+    False,
 )
 
 
@@ -143,6 +145,7 @@ WRONG_FIELDS = [
     ("ipv6Subnet", "2001:db8::/128", "128 is not in 1 to 127"),
     ("ipv6Gateway", "10.1.1.1", "invalid format: it takes an IPv6 address"),
     ("cfgdTag", "a_b", "invalid format"),
+    ("multicast", "no", "invalid format: it is on or off"),
     ("cfgdTag", "a" * 129, "too long: 129 characters, at most 128 are allowed"),
 ]
 

@@ -39,6 +39,10 @@ class NetworkRequest:
     configured_tag: int = 0
     nw_type: NetworkType = NetworkType.DATA
     label: str = ""
+    is_flooding: bool = True
+
+
+_WORDS = {"is_flooding": "multicast"}  # where an operator's word differs from the field's
 
 
 def admit_network(request: NetworkRequest, world: World) -> Decision[Network]:
@@ -57,6 +61,10 @@ def admit_network(request: NetworkRequest, world: World) -> Decision[Network]:
     if GroupKey(request.key.tenant, GroupName(request.key.name)) in world.groups:
         raise ConflictError(f"network {request.key} cannot be: an endpoint group has that name, in Docker as well")
     _check_gateways(request)
+    if request.encap is Encap.VLAN and not request.is_flooding:
+        raise InvalidError(
+            f"network {request.key} is a VLAN network: its multicast cannot be off, the wire has it anyway"
+        )
     _check_overlaps(request, (each for each in world.networks.values() if each.key.tenant == request.key.tenant))
     tag = allocate_tag(world.settings, request.encap, world.tags(request.encap), wish=request.configured_tag)
     fields = {name: getattr(request, name) for name in NetworkRequest.__dataclass_fields__}
@@ -101,7 +109,7 @@ def _unchanged(request: NetworkRequest, existing: Network) -> Network:
     asked = {name: getattr(request, name) for name in NetworkRequest.__dataclass_fields__}
     differing = [name for name, value in asked.items() if getattr(existing, name) != value]
     if differing:
-        words = ", ".join(name.replace("_", " ") for name in differing)
+        words = ", ".join(_WORDS.get(name, name.replace("_", " ")) for name in differing)
         raise ConflictError(f"network {request.key} exists with other parameters ({words}), which cannot be changed")
     return existing
 
