@@ -174,7 +174,7 @@ def legs(node: RunningNode) -> list[str]:
 @contextmanager
 def capturing(container: Container, what: str) -> Iterator[list[str]]:
     """Collect the packets that enter or leave a container and fit a filter, as tcpdump prints them."""
-    command = container.inside(["tcpdump", "-n", "-l", "-e", "-Z", "root", "-i", "eth0", what])
+    command = container.inside(["tcpdump", "--immediate-mode", "-n", "-l", "-e", "-Z", "root", "-i", "eth0", what])
     seen: list[str] = []
     with subprocess.Popen(
         container.node.command(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
