@@ -33,6 +33,7 @@ PING c1
 
 ```console
 / # exit
+root@tutorial-outside:~# curl http://10.0.2.15/
 ```
 """
 
@@ -53,6 +54,7 @@ def test_a_prompt_says_where_a_command_is_typed() -> None:
         (17, "node2", False, "docker exec -it c2 /bin/sh"),
         (18, "node2", True, "ping c1"),
         (25, "node2", True, "exit"),
+        (26, "outside", False, "curl http://10.0.2.15/"),
     ]
 
 
@@ -60,7 +62,7 @@ def test_what_stands_below_a_command_is_its_output_without_blank_lines_at_the_en
     found = steps("page.md", PAGE)
     assert texts(found[1]) == ["Tenant  Network", "------  -------"]
     assert found[3].lines_before_interrupt == 1
-    assert [step.is_interrupted for step in found] == [False, False, False, True, False]
+    assert [step.is_interrupted for step in found] == [False, False, False, True, False, False]
 
 
 @pytest.mark.parametrize(

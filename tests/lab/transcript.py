@@ -1,8 +1,8 @@
 """A chapter's console blocks to commands with their outputs, and two outputs to their difference.
 
 A line of a ```console block is a command if a prompt stands before it: `$ ` on the machine itself,
-`root@tutorial-node1:~# ` on a node, `/ # ` in the shell of a container. `^C` on its own line is the key, pressed after
-the lines above it were printed. Every other line is output; `...` matches any number of lines.
+`root@tutorial-node1:~# ` on a node or on the outside, `/ # ` in the shell of a container. `^C` on its own line is the
+key, pressed after the lines above it were printed. Every other line is output; `...` matches any number of lines.
 """
 
 import re
@@ -16,7 +16,7 @@ ANYTHING = "..."
 MACHINE = "machine"  # where the lab runs, as against its nodes
 
 _FENCE = re.compile(r"```(?P<language>\w*)\s*")
-_PROMPT = re.compile(r"(?:(?P<machine>\$)|root@tutorial-(?P<node>node\d+):~#|(?P<container>/ #)) ")
+_PROMPT = re.compile(r"(?:(?P<machine>\$)|root@tutorial-(?P<node>node\d+|outside):~#|(?P<container>/ #)) ")
 
 _PING_REPLY = re.compile(r"\d+ bytes from \S+ seq=N ttl=\d+ time=TIME")
 _MEMBER_HEALTH = re.compile(r"https?://\S+ is (?:un)?healthy: .*")  # etcdctl: in the order of the answers
@@ -69,7 +69,7 @@ class Step:
 
     path: str
     number: int
-    place: str  # MACHINE, or a node
+    place: str  # MACHINE, a node, or the outside
     is_in_container: bool
     command: str
     expected: tuple[Line, ...] = ()
