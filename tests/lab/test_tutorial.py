@@ -22,8 +22,8 @@ WIDE_ENOUGH = (200, 250)  # rows and columns: no line is broken
 CONTAINER_PROMPT = "/ # "
 OPENS_TERMINAL = "isthmus lab ssh "
 
-# The tutorial of Contiv, whose commands these are: set-up, chapters 1 to 3 without Docker's overlay. What has changed
-# since is `vagrant`, etcdctl's word for health, and that one is root here, without sudo.
+# The tutorial of Contiv, whose commands these are: set-up, chapters 1 to 3 without Docker's overlay, the first part of
+# chapter 4. What has changed since is `vagrant`, etcdctl's word for health, and that one is root here, without sudo.
 COMMANDS = (
     ("machine", "isthmus lab up"),
     ("machine", "isthmus lab ssh node1"),
@@ -67,6 +67,14 @@ COMMANDS = (
     ("node2", "ping contiv-blue-c1"),
     ("node2", "ping contiv-blue-c2"),
     ("node2", "exit"),
+    ("node1", "docker exec -it contiv-c1 /bin/sh"),
+    ("node1", "ifconfig -a"),
+    ("node1", "ping contiv.com"),
+    ("node1", "exit"),
+    ("node1", "nc -vw 1 localhost 9099"),
+    ("node1", "docker run -itd -p 9099:9099 --name=contiv-exposed --net=contiv-net alpine /bin/sh"),
+    ("node1", "nc -vw 1 localhost 9099"),
+    ("node1", "iptables -t nat -L -n"),
 )
 
 
