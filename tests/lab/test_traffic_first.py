@@ -107,6 +107,7 @@ def test_no_packet_is_lost_and_containers_start_while_netmaster_or_one_member_of
         with killed(program, [cluster.node(name)]):
             for node in cluster.nodes[:2]:
                 check_new_container(trio, node)
+        assert eventually(20, lambda: can_start_containers(cluster.node("node3")))
         check_new_container(trio, cluster.node("node3"))
 
 

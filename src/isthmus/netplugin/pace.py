@@ -7,8 +7,8 @@ some milliseconds apart keep its count right.
 
 import asyncio
 
-GAP_S = 0.02  # a write to dockerd's database, fsync included, with room
-_PATIENCE_S = 3.0  # a call must be answered in time, whatever comes of the count
+GAP_S = 0.05  # some writes to dockerd's database, fsync included, with room for a busy host
+_PATIENCE_S = 5.0  # a call must be answered in time, whatever comes of the count
 
 
 class Pace:
