@@ -78,11 +78,3 @@ def test_ipv6_reaches_as_ipv4_does(cluster: RunningLab) -> None:
         assert there.output(f"ping -6 -c 1 -W 2 {one.name}").count("2001:db8:6::1") > 0
         assert one.output(f"ping -6 -c 1 -W 2 -s 4000 {there.name}").count("2001:db8:6::") > 0
         assert one.output(f"ping -4 -c 1 -W 2 {there.name}").count("10.6.0.") > 0
-
-
-def test_the_outside_and_published_ports_are_dockers_own(cluster: RunningLab) -> None:
-    create_net(cluster)
-    node = cluster.node("node1")
-    web = run(node, "web", "-p", "8080:80", command="echo hello >/tmp/page; while :; do nc -N -l 80 </tmp/page; done")
-    assert "contiv.com" in web.output("wget -q -O - http://contiv.com/")
-    assert eventually(5, lambda: "hello" in node.run("nc -d -w 1 127.0.0.1 8080").stdout)
