@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from isthmus.core.datapath import Flood, KernelObject
+from isthmus.core.datapath import Flood, KernelObject, Uplink
 from isthmus.core.trace import DropReason
 from tests.edge.kernel_hosts import HOME, NET, VTEPS, Cluster, desired, leg
 from tests.edge.talk import BROADCAST, GROUP, is_heard_once, listening, say
@@ -42,6 +42,15 @@ def test_what_is_for_all_reaches_all_once(cluster: Cluster, speaker: int, target
         ears = [stack.enter_context(listening(cluster.containers[i], "eth0")) for i in HOME if i != speaker]
         say(cluster.containers[speaker], "eth0", word, target)
         assert all(is_heard_once(ear, word) for ear in ears)
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "slow"])
+def test_the_tunnel_goes_on_where_its_device_is_an_uplink_too(cluster: Cluster, is_fast: bool) -> None:
+    for i, host in enumerate(cluster.hosts):
+        host.reach(flooding(i, is_fast=is_fast) | {Uplink("eth1", True)})
+    for target in leg(2).addresses:
+        assert cluster.containers[1].ping(target, size=8000) == 5
+    assert cluster.hosts[0].netns.ping(VTEPS[1]) == 5
 
 
 def test_copies_are_counted_for_sender_and_receivers(cluster: Cluster) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.core.datapath import Uplink
+from isthmus.core.datapath import Underlay, Uplink
 from isthmus.core.model import Mac
 from isthmus.core.reconcile import steps
 from isthmus.core.trace import DropReason
-from tests.edge.kernel_hosts import HOME, Netns, address, address_v6, leg, run
+from tests.edge.kernel_hosts import HOME, PORT, Netns, address, address_v6, leg, run
 from tests.edge.talk import BROADCAST, GROUP, is_heard_once, listening, say
 from tests.edge.trunk import DEVICE, VLAN, Trunk, captured, vlan_desired
 
@@ -192,6 +192,15 @@ def test_the_other_uplink_takes_over(trunk: Trunk, tmp_path: Path) -> None:
         host.netns.ip("link del eth3")
         host.reach(vlan_desired(0))
     assert trunk.containers[1].ping(address(2)) == 5
+
+
+def test_a_vlan_goes_on_where_its_uplink_carries_the_tunnel_too(trunk: Trunk) -> None:
+    for i, host in enumerate(trunk.hosts):
+        host.reach(vlan_desired(i) | {Underlay("eth2", IPv4Address(f"192.168.3.1{i}"), PORT)})
+    for target in (address(2), address_v6(2), address(DEVICE)):
+        assert trunk.containers[1].ping(target) == 5
+    for i, host in enumerate(trunk.hosts):
+        host.reach(vlan_desired(i))
 
 
 def test_a_restarted_agent_loses_no_packet(trunk: Trunk) -> None:
