@@ -22,8 +22,8 @@ WIDE_ENOUGH = (200, 250)  # rows and columns: no line is broken
 CONTAINER_PROMPT = "/ # "
 OPENS_TERMINAL = "isthmus lab ssh "
 
-# The tutorial of Contiv, whose commands these are: set-up, chapters 1 to 3 without Docker's overlay, the first part of
-# chapter 4. What has changed since is `vagrant`, etcdctl's word for health, and that one is root here, without sudo.
+# The tutorial of Contiv, whose commands these are: set-up, chapters 1 to 4 without Docker's overlay. What has
+# changed since is `vagrant`, etcdctl's word for health, and that one is root here, without sudo.
 COMMANDS = (
     ("machine", "isthmus lab up"),
     ("machine", "isthmus lab ssh node1"),
@@ -75,6 +75,13 @@ COMMANDS = (
     ("node1", "docker run -itd -p 9099:9099 --name=contiv-exposed --net=contiv-net alpine /bin/sh"),
     ("node1", "nc -vw 1 localhost 9099"),
     ("node1", "iptables -t nat -L -n"),
+    ("node1", "netctl net create -p 112 -e vlan -s 10.1.3.0/24 contiv-vlan"),
+    ("node1", "netctl net ls"),
+    ("node1", "docker run -itd --name=contiv-vlan-c1 --net=contiv-vlan alpine /bin/sh"),
+    ("node2", "docker run -itd --name=contiv-vlan-c2 --net=contiv-vlan alpine /bin/sh"),
+    ("node2", "docker exec -it contiv-vlan-c2 /bin/sh"),
+    ("node2", "ping contiv-vlan-c1"),
+    ("node1", "tcpdump -e -i eth2 icmp"),
 )
 
 

@@ -77,17 +77,17 @@ def access_port(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def in_vlan(device: RunningNode, programs: Path, *addresses: str) -> Iterator[None]:
     """The device's cable in the trunk is in the VLAN, with these addresses."""
-    device.output("tc qdisc add dev eth1 clsact")
+    device.output("tc qdisc add dev eth2 clsact")
     try:
         for side in ("egress", "ingress"):
             # In its network, but in our file system: there the programs are.
-            words = f"tc filter add dev eth1 {side} bpf direct-action object-file {programs} section tc/{side}"
+            words = f"tc filter add dev eth2 {side} bpf direct-action object-file {programs} section tc/{side}"
             subprocess.run(["nsenter", "-t", str(device.pid), "-n", *words.split()], check=True)
         for address in addresses:
-            device.output(f"ip address add {address} dev eth1")
+            device.output(f"ip address add {address} dev eth2")
         yield
     finally:
-        device.output("tc qdisc del dev eth1 clsact; ip address flush dev eth1")
+        device.output("tc qdisc del dev eth2 clsact; ip address flush dev eth2")
 
 
 @pytest.fixture
@@ -193,8 +193,8 @@ def test_untagged_foreign_and_double_tags_and_stolen_sources_reach_no_container(
     counted = (DropReason.TAGGED, DropReason.SOURCE_IS_LOCAL, DropReason.NOT_HERE, DropReason.DESTINATION_MAC)
     before = {reason: drops(first, reason) for reason in counted}
     with capturing(wire.one, "inbound") as arrived:
-        wire.device.output(["python3", "-c", SEND_PAST_TC, "eth1", *lies])
-        wire.device.output(["python3", "-c", SEND_PAST_TC, "eth1", frame(mac, DEVICE, one, tags="81000070")])
+        wire.device.output(["python3", "-c", SEND_PAST_TC, "eth2", *lies])
+        wire.device.output(["python3", "-c", SEND_PAST_TC, "eth2", frame(mac, DEVICE, one, tags="81000070")])
     assert len(arrived) == 3, arrived  # the truth, three times; and none of the lies
     assert {reason: drops(first, reason) - before[reason] >= 3 for reason in counted} == dict.fromkeys(counted, True)
 

@@ -43,6 +43,8 @@ _CHANGING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(packets|bytes|errors|dropped|overruns|frame|carrier|collisions)([ :])\d+", r"\1\2N"),
         (r"\((?:\d+|\d+\.\d+) [KMG]?i?B\)", "(SIZE)"),
         (r"\btook = \S+", "took = TIME"),
+        (r"^\d\d:\d\d:\d\d\.\d{6} ", "TIME "),  # tcpdump's
+        (r"\bid \d+, seq \d+", "id N, seq N"),
         (r"\b\d+(?:\.\d+)? ms", "TIME"),
         (r"= [\d.]+/[\d.]+/TIME", "= TIME"),
         (r"\bseq=\d+", "seq=N"),

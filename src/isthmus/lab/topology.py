@@ -175,8 +175,8 @@ def _fabric(lab: Lab) -> Machine:
 
 def _outside(lab: Lab) -> Machine:
     eth0 = Link("eth0", "outside-eth0", "management", _mac(0, 0), IPv4Interface((GATEWAY, MANAGEMENT.prefixlen)))
-    eth1 = Link("eth1", "outside-eth1", "trunk", _mac(2, 0), None)
-    return Machine("outside", f"{lab.name}-outside", Role.OUTSIDE, 0, (eth0, eth1))
+    eth2 = Link("eth2", "outside-eth2", "trunk", _mac(2, 0), None)
+    return Machine("outside", f"{lab.name}-outside", Role.OUTSIDE, 0, (eth0, eth2))
 
 
 def _node(lab: Lab, number: int) -> Machine:
