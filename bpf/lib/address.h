@@ -35,6 +35,15 @@ static __always_inline bool same_mac(const __u8 *a, const __u8 *b)
 	return !difference;
 }
 
+static __always_inline __u64 mac_number(const __u8 *mac)
+{
+	__u64 number = 0;
+
+	for (int i = 0; i < ETH_ALEN; i++)
+		number = number << 8 | mac[i];
+	return number;
+}
+
 /* A group address; broadcast is one. */
 static __always_inline bool is_group(const __u8 *mac)
 {

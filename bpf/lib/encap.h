@@ -69,14 +69,13 @@ static __always_inline bool decapsulate(struct packet *pkt)
 }
 
 /* Says where a packet goes when it comes to our vxlan device. */
-static __always_inline enum drop_reason address_tunnel(const struct packet *pkt, __u32 network, __be32 vtep)
+static __always_inline enum drop_reason address_tunnel(struct __sk_buff *skb, __u32 network, __be32 vtep, __u8 tos)
 {
-	struct __sk_buff *skb = pkt->skb;
 	struct bpf_tunnel_key key = {
 		.tunnel_id = network,
 		.remote_ipv4 = bpf_ntohl(vtep),
 		.tunnel_ttl = TUNNEL_TTL,
-		.tunnel_tos = pkt->tos,
+		.tunnel_tos = tos,
 		.local_ipv4 = bpf_ntohl(settings.vtep),
 	};
 
@@ -94,7 +93,7 @@ static __always_inline int encapsulate(const struct packet *pkt, __u32 network, 
 {
 	struct __sk_buff *skb = pkt->skb;
 
-	if (address_tunnel(pkt, network, vtep))
+	if (address_tunnel(skb, network, vtep, pkt->tos))
 		return drop(skb, DROP_KERNEL_REFUSED);
 	vouch(skb);
 	record((struct verdict){ .kind = VERDICT_ENCAPSULATE, .vtep = vtep, .vni = network });

@@ -11,12 +11,18 @@ static __always_inline struct flood *flood_of(__u32 network)
 	return bpf_map_lookup_elem(&floods, &network);
 }
 
+/*
+ * The loops are global functions, which the verifier walks once, not once for each way to the call;
+ * so they take no pointers but the context, as older kernels want it.
+ */
+
 /* A copy for every leg but the sender's; how many that were. */
-static __always_inline __u32 copy_here(struct __sk_buff *skb, const struct flood *flood, __u32 sender)
+__noinline __u32 copy_here(struct __sk_buff *skb, __u32 network, __u32 sender)
 {
+	struct flood *flood = flood_of(network);
 	__u32 copies = 0;
 
-	for (__u32 i = 0; i < FLOOD_LEGS && i < flood->leg_count; i++) {
+	for (__u32 i = 0; flood && i < FLOOD_LEGS && i < flood->leg_count; i++) {
 		if (flood->legs[i] == sender)
 			continue;
 		count_received(flood->legs[i], skb->len);
@@ -27,18 +33,33 @@ static __always_inline __u32 copy_here(struct __sk_buff *skb, const struct flood
 }
 
 /* A copy for every host that has members, by our tunnel; how many that were. */
-static __always_inline __u32 copy_afar(const struct packet *pkt, const struct flood *flood, __u32 network)
+__noinline __u32 copy_afar(struct __sk_buff *skb, __u32 network, __u8 tos)
 {
+	struct flood *flood = flood_of(network);
 	__u32 copies = 0;
 
-	for (__u32 i = 0; i < FLOOD_HOSTS && i < flood->host_count; i++) {
-		if (address_tunnel(pkt, network, flood->hosts[i]))
+	for (__u32 i = 0; flood && i < FLOOD_HOSTS && i < flood->host_count; i++) {
+		if (address_tunnel(skb, network, flood->hosts[i], tos))
 			break;
-		vouch(pkt->skb);
-		bpf_clone_redirect(pkt->skb, settings.overlay_ifindex, 0);
+		vouch(skb);
+		bpf_clone_redirect(skb, settings.overlay_ifindex, 0);
 		copies += 1;
 	}
 	return copies;
+}
+
+/* The leg here whose container has this MAC, of those that the network floods to; 0 for none. */
+__noinline __u32 leg_of_mac(__u32 network, __u64 mac)
+{
+	struct flood *flood = flood_of(network);
+	struct endpoint *endpoint;
+
+	for (__u32 i = 0; flood && i < FLOOD_LEGS && i < flood->leg_count; i++) {
+		endpoint = bpf_map_lookup_elem(&endpoints, &flood->legs[i]);
+		if (endpoint && endpoint->network == network && mac_number(endpoint->mac) == mac)
+			return flood->legs[i];
+	}
+	return 0;
 }
 
 /* All copies are made; the frame itself goes nowhere. */
@@ -64,32 +85,29 @@ static __always_inline enum drop_reason check_group_source(const struct packet *
 /* A container's frame for all, or for a group. */
 static __always_inline int flood_out(const struct packet *pkt, const struct endpoint *endpoint)
 {
-	struct flood *flood = flood_of(endpoint->network);
 	struct __sk_buff *skb = pkt->skb;
 	__u32 copies, sender = skb->ifindex;
 	enum drop_reason why;
 
-	why = flood ? check_group_source(pkt, endpoint) : DROP_MULTICAST;
+	why = flood_of(endpoint->network) ? check_group_source(pkt, endpoint) : DROP_MULTICAST;
 	if (!why)
 		why = check_network(endpoint->network);
 	if (why)
 		return drop(skb, why);
 	count_sent(sender, skb->len);
-	copies = copy_here(skb, flood, sender);
+	copies = copy_here(skb, endpoint->network, sender);
 	if (!is_vlan(endpoint->network))
-		return flooded(copies + copy_afar(pkt, flood, endpoint->network));
+		return flooded(copies + copy_afar(skb, endpoint->network, pkt->tos));
 	return active_uplink() ? tag(skb, endpoint->network) : flooded(copies);
 }
 
 /* The same from the wire or from another host: to all legs here, and never out again. */
 static __always_inline int flood_in(struct __sk_buff *skb, __u32 network)
 {
-	struct flood *flood = flood_of(network);
-
-	if (!flood)
+	if (!flood_of(network))
 		return drop(skb, DROP_MULTICAST);
 	skb->mark = 0;
-	return flooded(copy_here(skb, flood, 0));
+	return flooded(copy_here(skb, network, 0));
 }
 
 #endif

@@ -63,19 +63,12 @@ static __always_inline enum drop_reason take_arp(struct packet *pkt, __u32 netwo
 /* The leg whose own link-local address this is: the directory has none, but neighbours are asked from it. */
 static __always_inline enum drop_reason find_link_local(const struct packet *pkt, __u32 network, __u32 *ifindex)
 {
-	struct flood *flood = flood_of(network);
-	struct endpoint *endpoint;
-	struct address own;
+	struct address own = link_local(pkt->eth.h_dest);
 
-	for (__u32 i = 0; flood && i < FLOOD_LEGS && i < flood->leg_count; i++) {
-		endpoint = bpf_map_lookup_elem(&endpoints, &flood->legs[i]);
-		if (!endpoint || endpoint->network != network || !same_mac(endpoint->mac, pkt->eth.h_dest))
-			continue;
-		own = link_local(endpoint->mac);
-		*ifindex = flood->legs[i];
-		return same_address(&own, &pkt->destination) ? GO_ON : DROP_NOT_ASKED;
-	}
-	return DROP_NOT_ASKED;
+	if (!same_address(&own, &pkt->destination))
+		return DROP_NOT_ASKED;
+	*ifindex = leg_of_mac(network, mac_number(pkt->eth.h_dest));
+	return *ifindex ? GO_ON : DROP_NOT_ASKED;
 }
 
 static __always_inline enum drop_reason take_advertisement(const struct packet *pkt, __u32 network,
