@@ -148,13 +148,14 @@ def test_forged_frames_reach_nobody_and_are_counted(tenants: Tenants) -> None:
         DropReason.UNKNOWN_DESTINATION: ip_frame(1, 1, 99),
         DropReason.DESTINATION_MAC: ip_frame(1, 1, 2).replace(mac_bytes(2), mac_bytes(3), 1),
         DropReason.ETHERTYPE: mac_bytes(2) + mac_bytes(1) + "88b5" + "00" * 46,
-        DropReason.MULTICAST: ip_frame(1, 1, 255).replace(mac_bytes(255), "ffffffffffff", 1),
     }
+    to_all_as_another = ip_frame(1, 3, 255).replace(mac_bytes(255), "ffffffffffff", 1)
     before = {reason: drops(mallory.node, reason) for reason in forged}
     with undisturbed((*tenants.default, *tenants.blue[1:])):
-        send(mallory, *forged.values(), gratuitous_arp(3))
+        send(mallory, *forged.values(), gratuitous_arp(3), to_all_as_another)
     counted = {reason: drops(mallory.node, reason) - before[reason] for reason in forged}
     counted[DropReason.SOURCE_MAC] -= FRAMES  # the gratuitous ARP, also by a MAC that is not its own
+    counted[DropReason.SOURCE_ADDRESS] -= FRAMES  # what is for all
     assert counted == dict.fromkeys(forged, FRAMES)
 
 
