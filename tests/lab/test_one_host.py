@@ -76,11 +76,20 @@ def test_a_machine_without_options_has_networks_and_keeps_them(host: RunningLab)
         assert (records(node, "endpoint"), records(node, "network"), records(node, "address")) == kept
         assert eventually(10, partial(one.reaches, "two"))
         assert run(node, "three").reaches("one")
+        check_refusal_without_uplink(node)
         assert "one" in node.run(["netctl", "net", "rm", NET]).stderr
         for name in ("one", "two", "three"):
             Container(node, name).remove()
         node.output(["netctl", "net", "rm", NET])
         assert NET not in networks(node)
+
+
+def check_refusal_without_uplink(node: RunningNode) -> None:
+    node.output("netctl net create -p 112 -e vlan -s 10.1.3.0/24 wire")
+    refused = node.run("docker run --rm --net=wire alpine true")
+    assert refused.returncode != 0
+    assert f"wire is a VLAN network, and node {node.name} has no uplink: see netplugin -vlan-if" in refused.stderr
+    node.output("netctl net rm wire")
 
 
 def test_netplugin_answers_its_engine_before_there_is_a_store_and_finds_it_later(host: RunningLab) -> None:
