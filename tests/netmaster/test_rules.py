@@ -69,8 +69,8 @@ NETWORK_RULES = [
     ),
     ("label format", {"cfgdTag": "a b"}, 400, ["cfgdTag", '"a b"']),
     ("label length", {"cfgdTag": "a" * 129}, 400, ["cfgdTag", "129", "at most 128"]),
-    ("multicast word", {"multicast": "yes"}, 400, ["multicast", '"yes"', "on or off"]),
-    ("multicast of a vlan", {"multicast": "off", "encap": "vlan"}, 400, ["default:net", "VLAN", "multicast"]),
+    ("multicast word", {"multicast": "yes"}, 400, ["multicast", '"yes"', "flood or drop"]),
+    ("multicast of a vlan", {"multicast": "drop", "encap": "vlan"}, 400, ["default:net", "VLAN", "multicast"]),
     ("no change", {"networkName": "old"}, 409, ["default:old", "cannot be changed", "subnet"]),
 ]
 

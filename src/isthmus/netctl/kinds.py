@@ -89,6 +89,11 @@ def _upper(value: Value) -> Value:
     return [each.upper() for each in value] if isinstance(value, list) else value
 
 
+def _unless(usual: str) -> Callable[[Value], Value]:
+    """Nothing where it is what netmaster leaves out of its answers."""
+    return lambda value: "" if value == usual else value
+
+
 _address, _interface, _subnet = _canonical(ip_address), _canonical(ip_interface), _canonical(ip_network)
 _TENANT = Name("tenant", "tenantName", "tenant")
 
@@ -128,7 +133,7 @@ KINDS = (
             _fixed("ipv6Gateway", normal=_address),
             _fixed_number("pktTag"),
             _fixed("nwType", default="data"),
-            _fixed("multicast", default="on"),
+            _fixed("multicast", normal=_unless("flood")),
             _fixed("cfgdTag"),
         ),
     ),

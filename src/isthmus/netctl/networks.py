@@ -36,7 +36,7 @@ _OPTIONS = {
     "encap": Flag(("encap", "e"), "vlan or vxlan", default="vxlan", completes="vlan|vxlan"),
     "pktTag": Flag(("pkt-tag", "p"), "VLAN id or VNI; 0 is any", Kind.NUMBER),
     "multicast": Flag(
-        ("multicast", "m"), "on or off: whether broadcast and multicast reach others", completes="on|off"
+        ("multicast", "m"), "flood or drop: what becomes of broadcast and multicast", completes="flood|drop"
     ),
     "subnet": Flag(("subnet", "s"), "A.B.C.D/LEN, or A.B.C.D-E.F.G.H/LEN for a part of it"),
     "gateway": Flag(("gateway", "g"), "Gateway's address within the subnet"),

@@ -47,7 +47,7 @@ ALL = {
     "ipv6Subnet": "2001:db8::/64",
     "ipv6Gateway": "2001:db8::1",
     "cfgdTag": "label.one",
-    "multicast": "off",
+    "multicast": "drop",
 }
 WISH = NetworkRequest(
     KEY,
@@ -145,7 +145,7 @@ WRONG_FIELDS = [
     ("ipv6Subnet", "2001:db8::/128", "128 is not in 1 to 127"),
     ("ipv6Gateway", "10.1.1.1", "invalid format: it takes an IPv6 address"),
     ("cfgdTag", "a_b", "invalid format"),
-    ("multicast", "no", "invalid format: it is on or off"),
+    ("multicast", "no", "invalid format: it is flood or drop"),
     ("cfgdTag", "a" * 129, "too long: 129 characters, at most 128 are allowed"),
 ]
 

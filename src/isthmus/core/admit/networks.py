@@ -63,7 +63,7 @@ def admit_network(request: NetworkRequest, world: World) -> Decision[Network]:
     _check_gateways(request)
     if request.encap is Encap.VLAN and not request.is_flooding:
         raise InvalidError(
-            f"network {request.key} is a VLAN network: its multicast cannot be off, the wire has it anyway"
+            f"network {request.key} is a VLAN network: its multicast cannot be dropped, the wire has it anyway"
         )
     _check_overlaps(request, (each for each in world.networks.values() if each.key.tenant == request.key.tenant))
     tag = allocate_tag(world.settings, request.encap, world.tags(request.encap), wish=request.configured_tag)

@@ -89,7 +89,7 @@ def network_body(network: Network, view: View) -> NetworkBody:
         ipv6Subnet=network.subnet_v6.text if network.subnet_v6 else "",
         ipv6Gateway=_text(network.gateway_v6),
         cfgdTag=network.label,
-        multicast="" if network.is_flooding else "off",
+        multicast="" if network.is_flooding else "drop",
         link_sets=_sets(view.naming(network.key)),
         links=_tenant_link(network.key.tenant),
     )

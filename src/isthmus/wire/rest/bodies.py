@@ -93,8 +93,8 @@ class NetworkBody(Body):
     gateway: Ipv4 = Field(default="", description="IPv4, within the subnet.")
     ipv6Gateway: Ipv6 = Field(default="", description="IPv6, within ipv6Subnet.")
     ipv6Subnet: SubnetV6 = Field(default="", description="IPv6/LEN, LEN 1 to 127.")
-    multicast: Annotated[str, one_of("on", "off")] = Field(
-        default="", description="on (where absent) or off: whether broadcast and multicast reach others. Not in Contiv."
+    multicast: Annotated[str, one_of("flood", "drop")] = Field(
+        default="", description="flood (where absent) or drop: what becomes of broadcast and multicast. Not in Contiv."
     )
     nwType: Annotated[str, one_of(*NetworkType)] = Field(default="", description="data (where absent) or infra.")
     pktTag: TagNumber = Field(default=0, description="The VLAN id or VNI that was asked for; 0 is any.")

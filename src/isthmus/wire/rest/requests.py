@@ -110,7 +110,7 @@ def parse_network(body: bytes, url_key: str) -> NetworkRequest:
         configured_tag=fields.pktTag,
         nw_type=NetworkType(fields.nwType or NetworkType.DATA),
         label=fields.cfgdTag,
-        is_flooding=fields.multicast != "off",
+        is_flooding=fields.multicast != "drop",
     )
 
 
