@@ -31,6 +31,7 @@ struct pseudo_header {
 #define OPTION_SOURCE_MAC 1
 #define OPTION_TARGET_MAC 2
 #define FLAGS_SOLICITED_OVERRIDE bpf_htonl(0x60000000)
+#define FLAG_OVERRIDE bpf_htonl(0x20000000)
 
 static __always_inline enum drop_reason check_solicitation(const struct packet *pkt,
 							   const struct neighbour_message *message,
@@ -66,10 +67,10 @@ static __always_inline __be16 checksum(const struct packet *pkt, const struct ne
 
 static __always_inline enum drop_reason write_advertisement(struct packet *pkt,
 							    struct neighbour_message *message,
-							    const struct place *place)
+							    const struct place *place, __be32 flags)
 {
 	message->type = ADVERTISEMENT;
-	message->flags = FLAGS_SOLICITED_OVERRIDE;
+	message->flags = flags;
 	message->option_type = OPTION_TARGET_MAC;
 	message->checksum = 0;
 	__builtin_memcpy(message->option_mac, place->mac, ETH_ALEN);
@@ -108,7 +109,7 @@ static __always_inline enum drop_reason answer_solicitation(struct packet *pkt,
 		return why;
 	target = message.target;
 	place = is_mapped(&target) ? NULL : look_up(endpoint->network, &target);
-	return place ? write_advertisement(pkt, &message, place) : DROP_UNKNOWN_NEIGHBOUR;
+	return place ? write_advertisement(pkt, &message, place, FLAGS_SOLICITED_OVERRIDE) : DROP_UNKNOWN_NEIGHBOUR;
 }
 
 #endif

@@ -99,7 +99,37 @@ static __always_inline enum drop_reason take_solicitation(struct packet *pkt, __
 		return DROP_NEIGHBOUR_DISCOVERY;
 	if (is_here(network, &pkt->source))
 		return DROP_SOURCE_IS_LOCAL;
-	return place && place->ifindex ? write_advertisement(pkt, message, place) : DROP_NOT_ASKED;
+	return place && place->ifindex ? write_advertisement(pkt, message, place, FLAGS_SOLICITED_OVERRIDE)
+				       : DROP_NOT_ASKED;
+}
+
+/*
+ * Duplicate address detection: all nodes are told that the address has its owner here. The question has
+ * no room for the owner's MAC unless a nonce stands there. Source: RFC 4861, 7.2.4; RFC 4862, 5.4.3.
+ */
+static __always_inline enum drop_reason take_probe(struct packet *pkt, __u32 network,
+						   struct neighbour_message *message)
+{
+	__be16 payload_bytes = bpf_htons(sizeof(*message));
+	struct address target = message->target;
+	struct place *place = look_up(network, &target);
+	__u32 bytes = pkt->l4_offset + sizeof(*message);
+
+	if (!place || !place->ifindex)
+		return DROP_ADDRESS_PROBE;
+	if (pkt->skb->len != bytes && pkt->skb->len != pkt->l4_offset + BYTES_BEFORE_OPTIONS)
+		return DROP_NEIGHBOUR_DISCOVERY;
+	if (pkt->skb->len != bytes &&
+	    (bpf_skb_change_tail(pkt->skb, bytes, 0) ||
+	     bpf_skb_store_bytes(pkt->skb, ETH_HLEN + __builtin_offsetof(struct ipv6hdr, payload_len),
+				 &payload_bytes, sizeof(payload_bytes), 0)))
+		return DROP_KERNEL_REFUSED;
+	message->option_length = 1;
+	pkt->source = (struct address){ .words = { bpf_htonl(0xff020000), 0, 0, bpf_htonl(1) } };
+	__builtin_memset(pkt->eth.h_source, 0, ETH_ALEN);	/* 33:33:00:00:00:01 */
+	pkt->eth.h_source[0] = pkt->eth.h_source[1] = 0x33;
+	pkt->eth.h_source[5] = 1;
+	return write_advertisement(pkt, message, place, FLAG_OVERRIDE);
 }
 
 /* A solicitation has the asker's MAC; an advertisement may be bare, and is where a known neighbour is probed. */
@@ -108,14 +138,14 @@ static __always_inline enum drop_reason take_discovery(struct packet *pkt, __u32
 	struct neighbour_message message = {};
 	struct address target;
 
-	if (is_none(&pkt->source))	/* duplicate address detection. Source: RFC 4862, 5.4.2 */
-		return DROP_ADDRESS_PROBE;
 	if (pkt->l4_offset != pkt->l3_offset + sizeof(struct ipv6hdr) ||
 	    bpf_skb_load_bytes(pkt->skb, pkt->l4_offset, &message, BYTES_BEFORE_OPTIONS))
 		return DROP_NEIGHBOUR_DISCOVERY;
 	target = message.target;
 	if (message.code || pkt->hop_limit != 255 || is_mapped(&target))
 		return DROP_NEIGHBOUR_DISCOVERY;
+	if (is_none(&pkt->source))
+		return message.type == SOLICITATION ? take_probe(pkt, network, &message) : DROP_NEIGHBOUR_DISCOVERY;
 	if (message.type == ADVERTISEMENT)
 		return take_advertisement(pkt, network, &target, ifindex);
 	return message.type == SOLICITATION ? take_solicitation(pkt, network, &message) : DROP_NEIGHBOUR_DISCOVERY;

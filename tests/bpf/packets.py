@@ -269,6 +269,7 @@ def any_neighbourly(dice: random.Random) -> bytes:
         advertised(V6[asker], dice.choice(own), V6[dice.choice([9, asker])], mac, octets=dice.choice([32, 32, 24, 20])),
         ethernet(mac, MACS[9], 0x86DD, ipv6(V6[asker], dice.choice(own), solicit(V6[asked_for], MACS[9]), protocol=58)),
         advertised(V6[9], LINK_LOCAL_A, V6[9], MACS[1], octets=24),
+        advertised(NONE_V6, GROUP_V6_ADDRESS, V6[asked_for], GROUP_V6, octets=dice.choice([24, 32, 28]), kind=135),
     ]
     return damaged(dice, dice.choice(forms), SHORTEST_RUNNABLE)
 

@@ -52,6 +52,10 @@ def solicits(i: int, sender: int = 1) -> bytes:
     return ethernet(GROUP_V6, MACS[sender], 0x86DD, ipv6(V6[sender], GROUP_V6_ADDRESS, message, protocol=58))
 
 
+def probe(target: IPv6Address, *, octets: int = 24, kind: int = 135) -> bytes:
+    return advertised(NONE_V6, GROUP_V6_ADDRESS, target, GROUP_V6, octets=octets, kind=kind)
+
+
 FLOODED = [
     Case("a broadcast in a VXLAN network", from_a(for_group(1)), Copy(4)),
     Case("a multicast from link-local", from_a(JOIN), Copy(4)),
@@ -108,6 +112,8 @@ FROM_WIRE = [
     Case("asked by a device", trunk(asks(1, sender=9)), Answer),
     Case("probed by a device", trunk(ethernet(ALL, MACS[9], 0x806, arp(MACS[9], NONE_V4, V4[1]))), Answer),
     Case("solicited by a device", trunk(solicits(1, sender=9)), Answer),
+    Case("an IPv6 probe by a device", trunk(probe(V6[1])), Answer),
+    Case("an IPv6 probe with a nonce", trunk(probe(V6[1], octets=32)), Answer),
     Case("answered by a device", trunk(replied(9, 1)), Deliver(P, replied(9, 1))),
     Case("advertised by a device", trunk(ANSWER_V6), Deliver(P, ANSWER_V6)),
     Case("advertised without an option", trunk(PROBED), Deliver(P, PROBED)),
@@ -149,12 +155,14 @@ FROM_WIRE = [
     *drops(DropReason.NOT_HERE, trunk(v4_frame(9, 3))),
     *drops(DropReason.UNKNOWN_DESTINATION, trunk(v4_frame(9, 8))),
     *drops(DropReason.ARP_FORM, trunk(ethernet(ALL, MACS[9], 0x806, arp(MACS[9], V4[9], V4[1], operation=3)))),
-    *drops(DropReason.ADDRESS_PROBE, trunk(advertised(NONE_V6, V6[1], V6[9], MACS[1], kind=135))),
+    *drops(DropReason.ADDRESS_PROBE, trunk(probe(V6[9])), trunk(probe(V6[3]))),
     *drops(
         DropReason.NEIGHBOUR_DISCOVERY,
         trunk(advertised(V6[9], V6[1], V6[9], MACS[1], kind=134)),
         trunk(advertised(V6[9], V6[1], V6[9], MACS[1], kind=137)),
         trunk(advertised(V6[9], V6[1], V6[9], MACS[1], octets=20)),
+        trunk(probe(V6[1], octets=31)),
+        trunk(probe(V6[1], kind=136)),
         trunk(advertised(V6[9], V6[1], V6[1], MACS[1], octets=24, kind=135)),
         trunk(advertised(V6[9], V6[1], mapped(V4[9]), MACS[1])),
     ),

@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from ipaddress import IPv4Address
@@ -63,6 +64,20 @@ def test_a_known_device_that_is_probed_stays_reachable(trunk: Trunk, family: int
     mac = trunk.device.ip("-br link show dev vlan").split()[2]
     container.ip(f"neigh replace {target} lladdr {mac} dev eth0 nud probe")
     assert _becomes_reachable(container, str(target))
+
+
+def test_a_device_that_tries_a_containers_address_is_told(trunk: Trunk) -> None:
+    """By duplicate address detection: RFC 4862 for IPv6, RFC 5227 for IPv4."""
+    trunk.device.ip(f"addr add {address_v6(1)}/64 dev vlan")
+    end = time.monotonic() + 5
+    while (
+        "tentative" in (told := trunk.device.ip(f"addr show dev vlan to {address_v6(1)}")) and "dadfailed" not in told
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    trunk.device.ip(f"addr del {address_v6(1)}/64 dev vlan")
+    assert "dadfailed" in told
+    assert trunk.containers[1].ping(address_v6(DEVICE)) == 5
 
 
 def _becomes_reachable(container: Netns, target: str) -> bool:

@@ -1,7 +1,7 @@
 """Ethernet frames to values, and the answers that the datapath writes. Bounds and order are those of the C."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from isthmus.core.model import Address, Mac
@@ -19,6 +19,7 @@ _DISCOVERY = range(133, 138)  # RFC 4861 section 4
 _SOLICITATION_BYTES = 32
 _ND_BARE_BYTES = 24  # before the options
 _NO_ADDRESS = IPv6Address(0)
+_ALL_NODES, _ALL_NODES_MAC = IPv6Address("ff02::1"), Mac("33:33:00:00:00:01")
 
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ND = struct.Struct("!BBHI16sBB6s")
@@ -168,7 +169,6 @@ def parse_discovery(packet: Packet) -> Question:
         DroppedError: it is neither.
     """
     message = packet.frame[packet.l4_offset :]
-    require(packet.source != _NO_ADDRESS, DropReason.ADDRESS_PROBE)
     is_whole = packet.l4_offset == ETHERNET_BYTES + 40 and len(message) >= _ND_BARE_BYTES
     require(is_whole, DropReason.NEIGHBOUR_DISCOVERY)
     kind, code, target = message[0], message[1], IPv6Address(message[8:_ND_BARE_BYTES])
@@ -183,12 +183,32 @@ def has_source_option(packet: Packet) -> bool:
     return (kind, length) == (1, 1)
 
 
-def answer_solicitation(packet: Packet, question: Question, mac: Mac) -> bytes:
+def is_probe(packet: Packet) -> bool:
+    """Whether a solicitation is duplicate address detection. Source: RFC 4862, 5.4.2."""
+    return packet.source == _NO_ADDRESS
+
+
+def answer_probe(packet: Packet, question: Question, mac: Mac) -> bytes:
+    """The advertisement to all nodes that an address has its owner. Source: RFC 4861, 7.2.4.
+
+    Raises:
+        DroppedError: the probe is neither bare nor has one option only.
+    """
+    octets = len(packet.frame) - packet.l4_offset
+    require(octets in (_ND_BARE_BYTES, _SOLICITATION_BYTES), DropReason.NEIGHBOUR_DISCOVERY)
+    frame = packet.frame
+    if octets == _ND_BARE_BYTES:
+        frame = frame[:18] + _SOLICITATION_BYTES.to_bytes(2, "big") + frame[20:]
+    probe = replace(packet, frame=frame, source=_ALL_NODES, source_mac=_ALL_NODES_MAC)
+    return answer_solicitation(probe, question, mac, flags=0x20000000)
+
+
+def answer_solicitation(packet: Packet, question: Question, mac: Mac, *, flags: int = 0x60000000) -> bytes:
     """The advertisement: solicited, to override. Source: RFC 4861, 4.4."""
     answerer = mac_bytes(mac)
     addresses = question.target.packed + packet.source.packed
     pseudo = addresses + struct.pack("!II", _SOLICITATION_BYTES, _ICMPV6)
-    fields = (0x60000000, question.target.packed, 2, 1, answerer)
+    fields = (flags, question.target.packed, 2, 1, answerer)
     checksum = internet_checksum(pseudo + _ND.pack(136, 0, 0, *fields))
     ethernet = mac_bytes(packet.source_mac) + answerer
     return ethernet + packet.frame[12:22] + addresses + _ND.pack(136, 0, checksum, *fields)

@@ -4,7 +4,7 @@ from isthmus.core.datapath import DatapathId, DirectoryEntry, Here
 from isthmus.core.model import Address
 from isthmus.core.trace import frames
 from isthmus.core.trace.drops import DropReason
-from isthmus.core.trace.frames import DroppedError, Packet, require
+from isthmus.core.trace.frames import DroppedError, Packet, Question, require
 from isthmus.core.trace.receive import check_remote_source, deliver, entry_here
 from isthmus.core.trace.tables import Tables
 from isthmus.core.trace.ways import Answer, Deliver
@@ -34,6 +34,8 @@ def take_discovery(tables: Tables, network: DatapathId, packet: Packet) -> Answe
         DroppedError: as `take_arp`, and for all other discovery.
     """
     message = frames.parse_discovery(packet)
+    if frames.is_probe(packet):
+        return _take_probe(tables, network, packet, message)
     if not message.is_request:
         _check_answerer(tables, network, message.target)
         _check_answerer(tables, network, packet.source)
@@ -45,6 +47,14 @@ def take_discovery(tables: Tables, network: DatapathId, packet: Packet) -> Answe
     if entry is None:
         raise DroppedError(DropReason.NOT_ASKED)
     return Answer(frames.answer_solicitation(packet, message, entry.mac))
+
+
+def _take_probe(tables: Tables, network: DatapathId, packet: Packet, probe: Question) -> Answer:
+    require(probe.is_request, DropReason.NEIGHBOUR_DISCOVERY)
+    entry = entry_here(tables, network, probe.target)
+    if entry is None:
+        raise DroppedError(DropReason.ADDRESS_PROBE)
+    return Answer(frames.answer_probe(packet, probe, entry.mac))
 
 
 def _check_answerer(tables: Tables, network: DatapathId, answerer: Address) -> None:
