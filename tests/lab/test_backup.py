@@ -153,7 +153,7 @@ def test_containers_talk_all_the_while_and_the_cluster_is_as_it_was(town: Town, 
     restore(town)
     if not are_agents_up:
         at_once([partial(node.start, "netplugin") for node in town.lab.nodes])
-    assert eventually(30, town.is_settled)
+    assert eventually(30, town.is_settled), town.first.run("netctl status").stdout
     assert counted_losses(town, floods) == []
     assert town.shown() == before
     assert held(town.first) == endpoints

@@ -170,6 +170,19 @@ async def test_a_report_follows_intent_and_not_containers(store: Store) -> None:
     await asyncio.wait(tasks)
 
 
+async def test_a_first_turn_is_reported_though_it_changed_nothing(store: Store) -> None:
+    applied, moved = 0, asyncio.Event()
+    report = Report(store, lambda: Node(NAME, None, "1", EngineState.READY, "20.10", applied), moved, log())
+    reporting = asyncio.create_task(report.run())
+    moved.set()
+    await written(store, 0)
+    applied = 7  # of a world that was remembered whole, so that no change of intent announced it
+    moved.set()
+    assert (await written(store, 7)).applied_revision == 7
+    reporting.cancel()
+    await asyncio.wait([reporting])
+
+
 async def written(store: Store, revision: int) -> Node:
     """The report, when it has come at least so far."""
     async with asyncio.timeout(10):

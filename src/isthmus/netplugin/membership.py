@@ -161,7 +161,9 @@ class Report:
     def _is_news(self, node: Node) -> bool:
         if self._written is None:
             return True
-        has_caught_up = self._written.applied_revision < self._owed_revision <= node.applied_revision
+        # An agent that remembers the world owes no revision at its start; that it has turned once is news all the same.
+        owed_revision = max(self._owed_revision, 1)
+        has_caught_up = self._written.applied_revision < owed_revision <= node.applied_revision
         return has_caught_up or replace(node, applied_revision=0) != replace(self._written, applied_revision=0)
 
     async def _write(self, node: Node) -> None:
