@@ -86,7 +86,7 @@ class Host:
         self.netns = Netns()
         self.bpffs = bpffs
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)  # a kernel that refuses must not hang the run
         self._thread.start()
         self.kernel = Kernel(bpffs)
         self.do(self.kernel.open())

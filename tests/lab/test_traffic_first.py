@@ -19,7 +19,7 @@ from isthmus.lab.topology import Lab
 from isthmus.wire.maps import LAYOUT
 from tests.builds import OTHER_LAYOUT, build_other
 from tests.lab.flows import flowing
-from tests.lab.probes import NET, Container, at_once, create_net, eventually, run
+from tests.lab.probes import NET, Container, at_once, create_net, eventually, records, run
 
 pytestmark = [pytest.mark.root, pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -41,8 +41,15 @@ def cluster() -> Iterator[RunningLab]:
             node.output("cat >/etc/docker/daemon.json", text=json.dumps({"live-restore": True}))
             node.stop("dockerd")
         at_once([partial(node.start, "dockerd") for node in up.nodes])
+        assert eventually(20, lambda: engines(up) == {"ready"})  # netmaster waits for no engine that is away
         create_net(up, NET, *SUBNETS)
         yield up
+
+
+def engines(lab: RunningLab) -> set[str]:
+    """What the nodes' agents say of their engines."""
+    found = records(lab.node("node1"), "node")
+    return {found.get(node.name, {}).get("engine", "") for node in lab.nodes}
 
 
 @pytest.fixture(scope="module")
