@@ -81,6 +81,18 @@ def test_what_is_damaged_is_noticed_and_put_back(host: Host, damage: str) -> Non
     assert _filters(host, "eth2").count(" handle 0x1 from_uplink-") == 1
 
 
+@pytest.mark.parametrize("is_active", [False, True])
+def test_what_a_crash_left_half_made_is_made_whole(host: Host, is_active: bool) -> None:
+    """The filter is there, the rest is not yet: as after a kill in the middle, whatever is wanted by then."""
+    host.add(Uplink("eth2", False))
+    host.netns.ip("link set eth2 promisc off")
+    host.restart()
+    wanted = WHOLE - {Uplink("eth2", True)} | {Uplink("eth2", is_active)}
+    host.reach(wanted)
+    assert host.do(host.kernel.read()) == wanted
+    assert "PROMISC" in host.netns.ip("link show eth2")
+
+
 def test_a_device_that_is_gone_is_noticed_and_picked_up_when_it_returns(host: Host) -> None:
     host.netns.ip("link del eth2")
     assert not host.do(host.kernel.is_as_left())

@@ -56,10 +56,14 @@ class Underlay:
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """A device of the trunk, with our program on it. VLAN networks leave and enter by the one that is active."""
+    """A device of the trunk, with our program on it. VLAN networks leave and enter by the one that is active.
+
+    One that reads as not whole lacks something, and is to be added again.
+    """
 
     device: str
     is_active: bool
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

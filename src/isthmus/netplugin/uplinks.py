@@ -10,6 +10,7 @@ from isthmus.core.desired import Seat
 from isthmus.core.errors import EdgeError
 from isthmus.edge.kernel import Kernel, Link
 
+_RETRY_S = 1.0
 _POLL_S = 0.25  # a cable that is pulled is noticed within it
 
 
@@ -77,6 +78,7 @@ class Uplinks:
                 changed = await self.seat(seat)
             except EdgeError as error:
                 self._log.warning("the uplinks cannot be read; will retry", reason=str(error))
+                await asyncio.sleep(_RETRY_S)
                 continue
             if self._now != before:
                 self._tell(before)

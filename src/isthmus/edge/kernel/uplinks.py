@@ -12,14 +12,14 @@ from isthmus.edge.kernel.programs import FROM_UPLINK
 
 
 async def read_uplinks(datapath: Datapath, links: Sequence[Link]) -> dict[int, Uplink]:
-    """The uplinks by ifindex; one that lacks something reads as active where it is not, so that it is added again."""
+    """The uplinks, whole or not, by ifindex."""
     active = datapath.tables.uplink()
     found = {}
     for link in links:
         if is_host_link(link) or await datapath.links.label_at(link.index, Side.TRUNK) is None:
             continue
         is_whole = link.is_promiscuous and await datapath.is_served(link.index, Side.TRUNK, FROM_UPLINK)
-        found[link.index] = Uplink(link.name, (link.index == active) is is_whole)
+        found[link.index] = Uplink(link.name, link.index == active, is_whole)
     if active is not None and active not in found:
         datapath.tables.remove_uplink()
     return found
